@@ -1,0 +1,112 @@
+package redisstore
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// sep joins the values of a field; clean keeps it out of them.
+const sep = "\x1f"
+
+var errField = errors.New("redisstore: a session's field cannot be read")
+
+// encode spells a live session's field as state.lua describes it.
+func encode(s session.State) string {
+	held := "0"
+	if s.Held {
+		held = "1"
+	}
+	return strings.Join([]string{
+		"L",
+		strconv.FormatUint(s.Generation, 10),
+		formatMillis(s.TurnedAt),
+		string(s.Attempt),
+		held,
+		formatMillis(s.IdleExpiresAt),
+		formatMillis(s.LastUsedAt),
+		formatMillis(s.RecoveredAt),
+		clean(s.IPAddress),
+		clean(s.UserAgent),
+		formatMillis(s.ExpiresAt),
+		encodeHash(s.SecretHash),
+		s.Binding,
+		formatMillis(s.CreatedAt),
+		s.Delivery.String(),
+		s.Role,
+		clean(s.DeviceName),
+	}, sep)
+}
+
+// decode reads what encode or a script wrote.
+func decode(userID, id uuid.UUID, field string) (session.State, error) {
+	values := strings.Split(field, sep)
+	if len(values) != 17 || values[0] != "L" {
+		return session.State{}, errField
+	}
+	s := session.State{
+		Session: session.Session{
+			ID: id, UserID: userID,
+			IPAddress: values[8], UserAgent: values[9], DeviceName: values[16],
+		},
+		Attempt: session.Attempt(values[3]),
+		Held:    values[4] == "1",
+		Binding: values[12],
+		Role:    values[15],
+	}
+	var err error
+	if s.Generation, err = strconv.ParseUint(values[1], 10, 64); err != nil {
+		return session.State{}, fmt.Errorf("%w: %w", errField, err)
+	}
+	if s.Delivery, err = session.ParseDelivery(values[14]); err != nil {
+		return session.State{}, fmt.Errorf("%w: %w", errField, err)
+	}
+	hash, err := base64.RawURLEncoding.DecodeString(values[11])
+	if err != nil || copy(s.SecretHash[:], hash) != len(s.SecretHash) {
+		return session.State{}, errField
+	}
+	for _, f := range []struct {
+		at int
+		t  *time.Time
+	}{
+		{2, &s.TurnedAt}, {5, &s.IdleExpiresAt}, {6, &s.LastUsedAt},
+		{7, &s.RecoveredAt}, {10, &s.ExpiresAt}, {13, &s.CreatedAt},
+	} {
+		if *f.t, err = parseMillis(values[f.at]); err != nil {
+			return session.State{}, err
+		}
+	}
+	return s, nil
+}
+
+func encodeHash(h [32]byte) string { return base64.RawURLEncoding.EncodeToString(h[:]) }
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func formatMillis(t time.Time) string { return strconv.FormatInt(millis(t), 10) }
+
+func parseMillis(s string) (time.Time, error) {
+	ms, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", errField, err)
+	}
+	if ms == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(ms).UTC(), nil
+}
+
+// clean keeps the separator out of what clients may choose.
+func clean(s string) string { return strings.ReplaceAll(s, sep, "") }

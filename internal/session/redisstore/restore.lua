@@ -1,0 +1,51 @@
+-- Rebuilds or lifts hot state from what the ledger knows.
+--
+-- ARGV[3]  session id
+-- ARGV[4]  its field, live, with the ledger's checkpoint
+-- ARGV[5]  a generation to adopt where it is above both; 0 for none
+-- ARGV[6]  idle lifetime in milliseconds
+--
+-- Replies
+--   {'restored', now, field}  the field as it stands after the operation
+--   {'ended', now}            the session has a tombstone
+
+local value = redis.call('HGET', KEYS[1], ARGV[3])
+if value and is_tombstone(value) then
+  return {'ended', clock}
+end
+
+local known = decode(ARGV[4])
+local adopt, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
+local s, changed = known, false
+if value then
+  local hot = decode(value)
+  now = math.max(now, hot.used, hot.turned)
+  if known.generation <= hot.generation then
+    if known.held == '1' and hot.held ~= '1' then
+      hot.held = '1'
+      changed = true
+    end
+    s = hot
+  elseif hot.held == '1' then
+    known.held = '1'
+  end
+end
+if s == known then
+  s.idle = math.min(s.used + idle, s.expires)
+  changed = true
+end
+now = math.max(now, s.used, s.turned)
+if adopt > s.generation then
+  s.generation = adopt
+  s.turned = 0
+  s.attempt = ''
+  s.used = now
+  s.idle = math.min(now + idle, s.expires)
+  changed = true
+end
+if changed then
+  s.recovered = now
+  redis.call('HSET', KEYS[1], ARGV[3], encode(s))
+  keep(s.expires)
+end
+return {'restored', clock, encode(s)}

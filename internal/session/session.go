@@ -1,0 +1,139 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Delivery is the channel a session's refresh token travels on. It is fixed at
+// login and part of the token.
+type Delivery uint8
+
+// The two channels.
+const (
+	DeliveryCookie Delivery = 1 // an HttpOnly cookie
+	DeliveryBody   Delivery = 2 // response and request bodies
+)
+
+// String is COOKIE or BODY.
+func (d Delivery) String() string {
+	switch d {
+	case DeliveryCookie:
+		return "COOKIE"
+	case DeliveryBody:
+		return "BODY"
+	}
+	return "Delivery(" + strconv.Itoa(int(d)) + ")"
+}
+
+// ParseDelivery reads what [Delivery.String] writes.
+func ParseDelivery(s string) (Delivery, error) {
+	switch s {
+	case "COOKIE":
+		return DeliveryCookie, nil
+	case "BODY":
+		return DeliveryBody, nil
+	}
+	return 0, fmt.Errorf("session: no delivery %q: it is COOKIE or BODY", s)
+}
+
+// MarshalGQL writes the GraphQL enum value.
+func (d Delivery) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(d.String())) }
+
+// UnmarshalGQL reads the GraphQL enum value.
+func (d *Delivery) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return errors.New("session: a delivery is COOKIE or BODY")
+	}
+	parsed, err := ParseDelivery(s)
+	if err != nil {
+		return errors.New("session: a delivery is COOKIE or BODY")
+	}
+	*d = parsed
+	return nil
+}
+
+// Session is one login on one client, as its owner sees it.
+type Session struct {
+	ID            uuid.UUID
+	UserID        uuid.UUID
+	Delivery      Delivery
+	CreatedAt     time.Time // time of the login
+	LastUsedAt    time.Time // last refresh, or the login
+	IdleExpiresAt time.Time // moves with every turn, never past ExpiresAt
+	ExpiresAt     time.Time // absolute
+	DeviceName    string    // as the client called itself; may be empty
+	UserAgent     string    // of the last use; may be empty
+	IPAddress     string    // of the last use; may be empty
+	Current       bool      // the session of whoever asks
+}
+
+// State is the hot state of a live session: what the store keeps of it.
+type State struct {
+	Session
+	Role        string    // role claim of its access tokens; constant for the session's life
+	Binding     string    // network the session is bound to ([Binding]), or empty
+	SecretHash  [32]byte  // SHA-256 of the refresh token's secret bytes
+	Generation  uint64    // the newest generation that was minted
+	TurnedAt    time.Time // when Generation came to be; zero when unknown (adopted)
+	Attempt     Attempt   // of the turn that made Generation; zero when unknown
+	Held        bool      // was ever refreshed with a client attempt id
+	RecoveredAt time.Time // when it was last rebuilt from the ledger; zero for never
+}
+
+// Checkpoint is the part of the hot state that the ledger repeats, so that a
+// session outlives the loss of its hot state.
+type Checkpoint struct {
+	SessionID  uuid.UUID
+	UserID     uuid.UUID
+	Generation uint64
+	TurnedAt   time.Time
+	Attempt    Attempt
+	Held       bool
+	LastUsedAt time.Time
+	IPAddress  string
+	UserAgent  string
+}
+
+// Checkpoint is the checkpoint of the state as it stands.
+func (s State) Checkpoint() Checkpoint {
+	return Checkpoint{
+		SessionID: s.ID, UserID: s.UserID,
+		Generation: s.Generation, TurnedAt: s.TurnedAt, Attempt: s.Attempt, Held: s.Held,
+		LastUsedAt: s.LastUsedAt, IPAddress: s.IPAddress, UserAgent: s.UserAgent,
+	}
+}
+
+// Attempt marks the refresh attempt that made a turn: "c" (the client's own
+// attemptId) or "s" (drawn by the server for one request), then the
+// unpadded base64url HMAC-SHA-256 of the id, so that no store ever holds the id itself. Empty when
+// no attempt is known.
+type Attempt string
+
+// FromClient reports whether the client chose the attempt id.
+func (a Attempt) FromClient() bool { return len(a) > 0 && a[0] == 'c' }
+
+// Reason says why a session ended. It is stored in tombstones and in the ledger.
+type Reason string
+
+// The reasons.
+const (
+	ReasonLogout   Reason = "logout"   // its holder logged out
+	ReasonRevoked  Reason = "revoked"  // its user or an admin ended it
+	ReasonReuse    Reason = "reuse"    // a spent refresh token came back
+	ReasonBinding  Reason = "binding"  // the token came on another channel or from another network
+	ReasonEvicted  Reason = "evicted"  // one more session than the cap began
+	ReasonRelogin  Reason = "relogin"  // its client logged in anew
+	ReasonPassword Reason = "password" // the user's password changed
+	ReasonRole     Reason = "role"     // the user's role changed
+	ReasonDisabled Reason = "disabled" // the user was disabled
+	ReasonDeleted  Reason = "deleted"  // the user was deleted
+	ReasonAborted  Reason = "aborted"  // its login could not be completed
+	ReasonUnknown  Reason = "unknown"  // the ledger has no such session
+)

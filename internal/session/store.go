@@ -1,0 +1,166 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Errors of a [Store]. Any other error means that the store did not answer:
+// nothing is known then, neither that the operation happened nor that it did
+// not, and nothing may be concluded about the session.
+var (
+	// ErrEnded: the session has a tombstone.
+	ErrEnded = errors.New("session: ended")
+)
+
+// Outcome is the word for what a refresh came to. The same words stand in
+// metrics, audit events, logs and documentation.
+type Outcome string
+
+// Outcomes that hand out tokens.
+const (
+	Rotated   Outcome = "rotated"   // current: the generation turned
+	Unchanged Outcome = "unchanged" // current, within one grace of the turn: nothing turns
+	Replayed  Outcome = "replayed"  // previous within the grace: the successor again
+	Retried   Outcome = "retried"   // previous with the turn's own attempt: the successor again
+	Recovered Outcome = "recovered" // one of the above after the ledger mended the hot state
+)
+
+// Outcomes that change nothing.
+const (
+	Malformed       Outcome = "malformed"        // no refresh token of ours
+	UnknownKey      Outcome = "unknown_key"      // signed with a key this node does not know (yet)
+	RetiredKey      Outcome = "retired_key"      // signed with a key that was withdrawn
+	AttemptRequired Outcome = "attempt_required" // a held session came without attempt id
+	SessionChanged  Outcome = "session_changed"  // the token of another session than the client believes
+	Forged          Outcome = "forged"           // good MAC, wrong secret
+	Contended       Outcome = "contended"        // previous within the grace, turned by another attempt
+	Recovering      Outcome = "recovering"       // stale, but the store lost writes a moment ago
+	Expired         Outcome = "expired"          // idle or absolute
+	Tombstone       Outcome = "tombstone"        // ended before
+	Unknown         Outcome = "unknown"          // the ledger has no such session
+	Unavailable     Outcome = "unavailable"      // a store did not answer
+)
+
+// Outcomes that end the session.
+const (
+	Reuse       Outcome = "reuse"   // a spent token came back
+	BindingMiss Outcome = "binding" // wrong channel or wrong network
+)
+
+// Outcomes that send the caller to the ledger: the store lost something.
+const (
+	Missing Outcome = "missing" // no hot state
+	Ahead   Outcome = "ahead"   // the token is newer than the hot state
+)
+
+// Presented is a refresh token that verified, and who presents it.
+type Presented struct {
+	UserID     uuid.UUID
+	SessionID  uuid.UUID
+	SecretHash [32]byte
+	Generation uint64
+	Attempt    Attempt // never empty: the server draws one where the client sent none
+	Binding    string  // [Policy.Binding] of the address; empty skips the check
+	IPAddress  string
+	UserAgent  string
+}
+
+// Verdict is what [Store.Rotate] decided.
+type Verdict struct {
+	Outcome Outcome
+	State   State  // after the operation; zero when Outcome is Missing or Tombstone
+	Reason  Reason // of the tombstone, when Outcome is Tombstone
+}
+
+// End names a session that must end.
+type End struct {
+	SessionID uuid.UUID
+	ExpiresAt time.Time // absolute expiry: how long its tombstone is needed
+	Reason    Reason
+}
+
+// Store keeps the hot state of sessions. It is the only place that decides what
+// a refresh token is worth, and it decides in one atomic step per operation.
+//
+// What every implementation promises:
+//
+//   - Operations on one user's sessions are atomic and seen in one order by all
+//     callers. A caller that gives up (its context ends) learns nothing; the
+//     operation changes nothing once the context's deadline has passed.
+//   - The clock is the store's own, one per user, and never runs backwards
+//     within a session.
+//   - Nothing writes over a tombstone: an ended session stays ended. Nothing
+//     lowers a generation.
+//   - All state has an end: what is past its absolute expiry is forgotten by
+//     itself within about an hour.
+//   - Returned values are the caller's: changing them changes nothing.
+//
+// The suite in sessiontest holds every sentence of this contract.
+type Store interface {
+	// Create starts the session of s as given, at s.Generation. Where its user
+	// then has more than limit live sessions, the least recently used others end
+	// with [ReasonEvicted]; they are returned. Expired sessions are dropped and
+	// do not count; tombstones older than ten minutes may be dropped when the
+	// user has many. A session that has a tombstone is ErrEnded; one that exists
+	// already is left as it is (a repeated Create is one Create).
+	Create(ctx context.Context, s State, limit int) (evicted []End, err error)
+
+	// Rotate judges a presented token and applies the consequence: it turns the
+	// generation, touches the session's last use, ends the session, or changes
+	// nothing. The rules, in order:
+	//
+	//  1. no hot state: Missing
+	//  2. a tombstone: Tombstone, with its reason
+	//  3. absolute expiry reached: Expired
+	//  4. another secret: Forged
+	//  5. a newer generation than the store's: Ahead
+	//  6. older than the previous generation: Recovering within one grace
+	//     (inclusive) of a recovery, otherwise the session ends: Reuse
+	//  7. Binding given, the session bound, and they differ: the session ends:
+	//     BindingMiss
+	//  8. the session is held and the attempt is not the client's: AttemptRequired
+	//  9. the previous generation:
+	//     with the attempt of the turn, within the retry window (inclusive; the
+	//     grace counts where it is longer): Retried. An attempt that the server
+	//     drew belongs to one request and matches at any age;
+	//     within the grace (inclusive; 0 is off): Replayed when the turn's
+	//     attempt was not the client's, Contended when it was;
+	//     within one grace of a recovery: Recovering;
+	//     otherwise the session ends: Reuse
+	// 10. the current generation: Unchanged within the grace (inclusive) of the
+	//     last turn, except for generation 1 and a grace of 0; otherwise it
+	//     turns: Rotated
+	// 11. an outcome that would hand out tokens after idle expiry was reached:
+	//     Expired, and nothing changes
+	//
+	// A turn records time and attempt and slides idle expiry to now+Idle, never
+	// past the absolute expiry. Every outcome that hands out tokens records last
+	// use, address and user agent, and, with a client's attempt, holds the
+	// session to it from then on.
+	Rotate(ctx context.Context, p Presented, policy Policy) (Verdict, error)
+
+	// Restore rebuilds or lifts hot state from what the ledger knows. s carries
+	// the checkpoint's generation, turn, attempt, held and last use. Where the
+	// hot state is missing or its generation is older, it takes the
+	// checkpoint's, idle expiry counted from the checkpoint's last use. adopt,
+	// when above both, becomes the current generation, its turn and attempt
+	// unknown, last used now. Held is never lost. Where anything changed the
+	// session is marked recovered now. The state after is returned; ErrEnded
+	// where there is a tombstone.
+	Restore(ctx context.Context, s State, adopt uint64, policy Policy) (State, error)
+
+	// Revoke writes a tombstone for each session, whether it has hot state or
+	// not. A session that has a tombstone keeps the one it has.
+	Revoke(ctx context.Context, userID uuid.UUID, ends []End) error
+
+	// List returns the live hot state of a user's sessions, in no order. It is
+	// not complete: hot state may be missing.
+	List(ctx context.Context, userID uuid.UUID) ([]State, error)
+
+	// Ping reports whether the store answers.
+	Ping(ctx context.Context) error
+}

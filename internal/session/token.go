@@ -1,0 +1,239 @@
+package session
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/secret"
+)
+
+// Errors of [Keyring.Parse].
+var (
+	ErrMalformed  = errors.New("session: not a refresh token")
+	ErrUnknownKey = errors.New("session: refresh token of an unknown key")
+	ErrRetiredKey = errors.New("session: refresh token of a retired key")
+)
+
+const (
+	tokenPrefix  = "pawl_rt1_"
+	tokenVersion = 1
+	// version, key id, delivery, user, session, secret, generation, MAC: 96
+	// bytes, so that base64 has no spare bits and no second spelling.
+	signedSize = 1 + 6 + 1 + 16 + 16 + 16 + 8
+	tokenSize  = signedSize + sha256.Size
+	// TokenLength is the length of every refresh token in characters.
+	TokenLength = len(tokenPrefix) + tokenSize/3*4
+	// maxGeneration is the largest integer that every store counts exactly.
+	maxGeneration = 1<<53 - 1
+	// MinKeySize is the least size of a refresh key in bytes.
+	MinKeySize = 32
+)
+
+// Token is what a refresh token says: generation so-and-so of a session.
+type Token struct {
+	KeyID      KeyID
+	Delivery   Delivery
+	UserID     uuid.UUID
+	SessionID  uuid.UUID
+	Secret     Secret
+	Generation uint64
+}
+
+// Secret is the part of a session's refresh tokens that no store holds.
+type Secret [16]byte
+
+// NewSecret draws a secret.
+func NewSecret() Secret {
+	var s Secret
+	_, _ = rand.Read(s[:]) // never fails: crypto/rand ends the program instead
+	return s
+}
+
+// Hash is the SHA-256 of the secret: what the stores compare with.
+func (s Secret) Hash() [32]byte { return sha256.Sum256(s[:]) }
+
+// String hides the secret.
+func (Secret) String() string { return "[redacted]" }
+
+// Format hides the secret from every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+
+// MarshalJSON hides the secret.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"[redacted]"`), nil }
+
+// Next is the token of the given generation of the same session.
+func (t Token) Next(generation uint64) Token {
+	t.Generation = generation
+	return t
+}
+
+// KeyID names a refresh key: the first bytes of a hash of the key.
+type KeyID [6]byte
+
+// String is the id in hexadecimal.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// KeyState is where a refresh key stands in its life.
+type KeyState uint8
+
+// The states of a refresh key.
+const (
+	KeyActive  KeyState = iota // verifies; the last active key of a ring signs new sessions
+	KeyRetired                 // refuses: its sessions are over
+)
+
+// Key is one refresh key: at least [MinKeySize] random bytes.
+type Key struct {
+	Material []byte
+	State    KeyState
+}
+
+// Keyring mints and parses refresh tokens. A token is a pure function of key,
+// session and generation: minting it again, on any node, gives the same bytes.
+// It is safe for concurrent use.
+type Keyring struct {
+	keys   map[KeyID]derived
+	newest KeyID
+}
+
+type derived struct {
+	token, attempt []byte // HMAC keys
+	state          KeyState
+}
+
+// NewKeyring makes a ring of keys, oldest first; the last active one signs new
+// sessions. It refuses short and repeated keys, and a ring without active key.
+func NewKeyring(keys ...Key) (*Keyring, error) {
+	ring := &Keyring{keys: make(map[KeyID]derived, len(keys))}
+	active := false
+	for i, key := range keys {
+		if len(key.Material) < MinKeySize {
+			return nil, fmt.Errorf("session: refresh key %d has %d bytes, at least %d are needed", i+1, len(key.Material), MinKeySize)
+		}
+		id, d, err := derive(key)
+		if err != nil {
+			return nil, err
+		}
+		if _, dup := ring.keys[id]; dup {
+			return nil, fmt.Errorf("session: refresh key %s is there twice", id)
+		}
+		ring.keys[id] = d
+		if key.State == KeyActive {
+			ring.newest, active = id, true
+		}
+	}
+	if !active {
+		return nil, errors.New("session: no active refresh key")
+	}
+	return ring, nil
+}
+
+// derive separates the uses of a key (HKDF, RFC 5869).
+func derive(key Key) (KeyID, derived, error) {
+	expand := func(info string, size int) ([]byte, error) {
+		return hkdf.Key(sha256.New, key.Material, nil, info, size)
+	}
+	var id KeyID
+	name, err1 := expand("pawl refresh key id v1", len(id))
+	token, err2 := expand("pawl refresh token v1", sha256.Size)
+	attempt, err3 := expand("pawl attempt id v1", sha256.Size)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return id, derived{}, fmt.Errorf("session: deriving keys: %w", err)
+	}
+	copy(id[:], name)
+	return id, derived{token: token, attempt: attempt, state: key.State}, nil
+}
+
+// Newest is the key for new sessions.
+func (k *Keyring) Newest() KeyID { return k.newest }
+
+// Mint writes the refresh token that t stands for. The key must be on the ring.
+func (k *Keyring) Mint(t Token) (secret.Text, error) {
+	key, ok := k.keys[t.KeyID]
+	if !ok {
+		return secret.Text{}, ErrUnknownKey
+	}
+	raw := make([]byte, 0, tokenSize)
+	raw = append(raw, tokenVersion)
+	raw = append(raw, t.KeyID[:]...)
+	raw = append(raw, byte(t.Delivery))
+	raw = append(raw, t.UserID[:]...)
+	raw = append(raw, t.SessionID[:]...)
+	raw = append(raw, t.Secret[:]...)
+	raw = binary.BigEndian.AppendUint64(raw, t.Generation)
+	raw = append(raw, mac(key.token, raw)...)
+	return secret.New(tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)), nil
+}
+
+// Parse reads a refresh token and proves that this ring minted it, without
+// asking anyone. Anything but the one spelling that Mint writes is
+// ErrMalformed. A token of a key that is not on the ring is ErrUnknownKey: it
+// may come from a node that loaded its keys earlier, so nothing is known about
+// it. One of a retired key, proven to be genuine, is ErrRetiredKey.
+func (k *Keyring) Parse(text secret.Text) (Token, error) {
+	var t Token
+	encoded, ok := strings.CutPrefix(text.Reveal(), tokenPrefix)
+	if !ok || text.Len() != TokenLength {
+		return t, ErrMalformed
+	}
+	var raw [tokenSize]byte
+	// The decoder skips line breaks; the length check catches them.
+	if n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(encoded)); err != nil || n != tokenSize {
+		return t, ErrMalformed
+	}
+	rest := raw[1:]
+	rest = rest[copy(t.KeyID[:], rest):]
+	t.Delivery, rest = Delivery(rest[0]), rest[1:]
+	rest = rest[copy(t.UserID[:], rest):]
+	rest = rest[copy(t.SessionID[:], rest):]
+	rest = rest[copy(t.Secret[:], rest):]
+	t.Generation = binary.BigEndian.Uint64(rest)
+	if raw[0] != tokenVersion || t.Delivery != DeliveryCookie && t.Delivery != DeliveryBody ||
+		t.Generation == 0 || t.Generation > maxGeneration {
+		return Token{}, ErrMalformed
+	}
+	key, known := k.keys[t.KeyID]
+	if !known {
+		return Token{}, ErrUnknownKey
+	}
+	if !hmac.Equal(mac(key.token, raw[:signedSize]), raw[signedSize:]) {
+		return Token{}, ErrMalformed
+	}
+	if key.state == KeyRetired {
+		return Token{}, ErrRetiredKey
+	}
+	return t, nil
+}
+
+// ClientAttempt marks an attempt id that the client chose, as the stores keep
+// it: an HMAC under a key of the session's refresh key.
+func (k *Keyring) ClientAttempt(t Token, id secret.Text) Attempt {
+	return k.attempt("c", t, []byte(id.Reveal()))
+}
+
+// ServerAttempt draws the mark of one request without a client's attempt id.
+func (k *Keyring) ServerAttempt(t Token) Attempt {
+	drawn := NewSecret()
+	return k.attempt("s", t, drawn[:])
+}
+
+func (k *Keyring) attempt(kind string, t Token, id []byte) Attempt {
+	data := append(t.SessionID[:], id...)
+	return Attempt(kind + base64.RawURLEncoding.EncodeToString(mac(k.keys[t.KeyID].attempt, data)))
+}
+
+func mac(key, data []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(data)
+	return m.Sum(nil)
+}
