@@ -1,0 +1,30 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pawlauth/pawl/internal/token"
+)
+
+// Authenticate proves the caller's access token without I/O. Errors:
+// ErrTokenMissing, ErrTokenExpired, ErrTokenInvalid, ErrSessionRevoked. A token
+// that is both expired and revoked is expired.
+func (s *Service) Authenticate(_ context.Context, c Caller) (*token.Claims, error) {
+	switch {
+	case c.AccessInvalid:
+		return nil, ErrTokenInvalid
+	case c.AccessToken.IsEmpty():
+		return nil, ErrTokenMissing
+	}
+	claims, err := s.Verifier.Verify(c.AccessToken)
+	switch {
+	case errors.Is(err, token.ErrExpired):
+		return nil, ErrTokenExpired
+	case err != nil:
+		return nil, ErrTokenInvalid
+	case s.Revoked.Contains(claims.SessionID):
+		return nil, ErrSessionRevoked
+	}
+	return claims, nil
+}

@@ -1,0 +1,126 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// ledgerPatience is how long an answer waits for the ledger to learn of an end
+// that the store found by itself.
+const ledgerPatience = time.Second
+
+// endings makes the end of a session known to everyone who must know it: the
+// ledger, the hot state, this node's revocation set, and the other nodes. What
+// one of them did not take is owed to it and repeated until it does.
+type endings struct {
+	ledger   *ledger.Ledger
+	store    session.Store
+	revoked  *revocation.Set
+	feed     revocation.Feed
+	absolute time.Duration // longest life of a session
+	log      *slog.Logger
+	now      func() time.Time
+	debts    debts
+}
+
+func newEndings(l *ledger.Ledger, store session.Store, revoked *revocation.Set, feed revocation.Feed, absolute time.Duration, log *slog.Logger, now func() time.Time) *endings {
+	return &endings{
+		ledger: l, store: store, revoked: revoked, feed: feed, absolute: absolute, log: log, now: now,
+		debts: debts{owed: make(map[debtKey]debt)},
+	}
+}
+
+// presented ends the session of a refresh token, ledger first. It reports
+// whether a session ended by this call; it fails only when neither the ledger
+// nor the store took it.
+func (e *endings) presented(ctx context.Context, tok session.Token, reason session.Reason) (bool, error) {
+	ends, err := e.ledger.RevokeWithSecret(ctx, tok.UserID, tok.SessionID, tok.Secret.Hash(), reason)
+	return e.either(ctx, tok.UserID, tok.SessionID, reason, ends, err)
+}
+
+// own ends a session of which its user is known, ledger first, like presented.
+func (e *endings) own(ctx context.Context, userID, sessionID uuid.UUID, reason session.Reason) (bool, error) {
+	ends, err := e.ledger.Revoke(ctx, userID, []uuid.UUID{sessionID}, reason)
+	return e.either(ctx, userID, sessionID, reason, ends, err)
+}
+
+// either goes on after the ledger was asked to end one session. Where it did
+// not answer, the store alone may take the end, and the ledger is owed it.
+func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reason session.Reason, ends []session.End, err error) (bool, error) {
+	if err == nil {
+		e.spread(ctx, userID, ends)
+		return len(ends) > 0, nil
+	}
+	e.log.Warn("store unavailable", "operation", "ending a session in the ledger", "error", err)
+	end := session.End{SessionID: sessionID, ExpiresAt: e.now().Add(e.absolute), Reason: reason}
+	// The ledger may have used up the time; the store gets some of its own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerPatience)
+	defer cancel()
+	if err := e.store.Revoke(ctx, userID, []session.End{end}); err != nil {
+		return false, err
+	}
+	e.announce(ctx, []session.End{end})
+	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
+	return true, nil
+}
+
+// spread makes ends known that the ledger has: to this node, the store, the others.
+func (e *endings) spread(ctx context.Context, userID uuid.UUID, ends []session.End) {
+	if len(ends) == 0 {
+		return
+	}
+	e.announce(ctx, ends)
+	if err := e.store.Revoke(ctx, userID, ends); err != nil {
+		e.log.Warn("store unavailable", "operation", "ending sessions in hot state", "error", err)
+		e.owe(userID, ends)
+	}
+}
+
+// owe notes ends that the store has yet to take.
+func (e *endings) owe(userID uuid.UUID, ends []session.End) {
+	for _, end := range ends {
+		e.debts.add(e.log, debt{userID: userID, end: end})
+	}
+}
+
+// found makes ends known that the store decided by itself. It waits a moment
+// for the ledger; later than that the ledger follows behind.
+func (e *endings) found(ctx context.Context, userID uuid.UUID, ends []session.End) {
+	if len(ends) == 0 {
+		return
+	}
+	e.announce(ctx, ends)
+	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
+	defer cancel()
+	for _, end := range ends {
+		if _, err := e.ledger.Revoke(ctx, userID, []uuid.UUID{end.SessionID}, end.Reason); err != nil {
+			e.log.Warn("store unavailable", "operation", "recording an end in the ledger", "error", err)
+			e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
+		}
+	}
+}
+
+// remember repeats the end of a tombstone to a ledger that may not know it.
+func (e *endings) remember(userID uuid.UUID, end session.End) {
+	e.revoked.Add(e.now(), end.SessionID)
+	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
+}
+
+// announce ends access tokens, here and on the other nodes.
+func (e *endings) announce(ctx context.Context, ends []session.End) {
+	ids := make([]uuid.UUID, len(ends))
+	for i, end := range ends {
+		ids[i] = end.SessionID
+	}
+	e.revoked.Add(e.now(), ids...)
+	if err := e.feed.Publish(ctx, ids...); err != nil {
+		e.log.Warn("revocation feed unavailable: other nodes follow with their next look at the ledger", "error", err)
+	}
+}

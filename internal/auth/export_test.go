@@ -1,0 +1,18 @@
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// Flush writes all waiting checkpoints now.
+func (s *Service) Flush(ctx context.Context) { s.checkpoints.flush(ctx, true) }
+
+// FlushDue writes the checkpoints that are due now.
+func (s *Service) FlushDue(ctx context.Context) { s.checkpoints.flush(ctx, false) }
+
+// Settle pays what is owed once.
+func (s *Service) Settle(ctx context.Context) { s.endings.settle(ctx) }
+
+// TakeOver reads the ledger's revocations once.
+func (s *Service) TakeOver(ctx context.Context, since time.Time) error { return s.takeOver(ctx, since) }

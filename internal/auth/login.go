@@ -1,0 +1,227 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/password"
+	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+	"github.com/pawlauth/pawl/internal/user"
+)
+
+const (
+	maxDeviceName = 64 // characters
+	maxRelogins   = 8  // refresh cookies of one login that are looked at
+)
+
+// errCredentials is the one cause that a failed login has to the outside.
+var errCredentials = errors.New("auth: no active user with this email and password")
+
+// invalidCredentials is the same for every cause.
+func invalidCredentials() InvalidCredentialsError {
+	return InvalidCredentialsError{Message: "The email or the password is not right."}
+}
+
+// Login starts a session for whoever knows a user's password. Order: shape of
+// the arguments, gates, hashing, status, session. Whatever is wrong with the
+// credentials, the answer is the same.
+func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
+	started := s.Now()
+	if err := c.mayUse(in.RefreshTokenDelivery); err != nil {
+		return nil, err
+	}
+	device, err := cleanDeviceName(in.DeviceName)
+	if err != nil {
+		return nil, err
+	}
+	// The network's and the account's gates stand here, charged before any work.
+	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
+	payload, err := s.login(ctx, c, in, device)
+	s.holdUntil(started.Add(s.LoginMinDuration))
+	switch {
+	case errors.Is(err, errCredentials):
+		return invalidCredentials(), nil
+	case err != nil:
+		return nil, err
+	}
+	return payload, nil
+}
+
+func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device string) (*LoginPayload, error) {
+	u, err := s.verifyLogin(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	begun, err := s.begin(ctx, c, u, in.RefreshTokenDelivery, device)
+	if err != nil {
+		return nil, err
+	}
+	if in.RefreshTokenDelivery == session.DeliveryCookie {
+		s.endReplaced(ctx, c)
+	}
+	return &LoginPayload{Credential: begun.credential, AccessToken: begun.access, Session: begun.session, User: u}, nil
+}
+
+// verifyLogin is the user of an email and a password; errCredentials for every
+// mismatch, after the same work.
+func (s *Service) verifyLogin(ctx context.Context, in LoginInput) (user.User, error) {
+	lookup, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	u, err := s.Users.ByEmail(lookup, in.Email.Reveal())
+	if err != nil && !errors.Is(err, user.ErrNotFound) && !errors.Is(err, user.ErrEmail) {
+		return u, s.unavailable("user row", err)
+	}
+	// An unknown user has no hash, and the hasher works on a decoy then.
+	return u, s.verifyPassword(ctx, u, in.Password)
+}
+
+// verifyPassword checks a user's password and brings an old hash up to date.
+func (s *Service) verifyPassword(ctx context.Context, u user.User, given secret.Text) error {
+	result, err := s.Hasher.Verify(ctx, u.PasswordHash, given)
+	switch {
+	case err != nil:
+		return s.unavailable("password check", err)
+	case !result.OK || u.Status != user.StatusActive:
+		return errCredentials
+	case result.Upgrade:
+		s.upgradeHash(ctx, u, given)
+	}
+	return nil
+}
+
+// upgradeHash replaces a hash of older cost. Failing is no reason to refuse the login.
+func (s *Service) upgradeHash(ctx context.Context, u user.User, given secret.Text) {
+	hash, err := s.Hasher.Hash(ctx, given)
+	if err == nil {
+		write, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		_, err = s.Users.UpgradeHash(write, u.ID, u.PasswordHash, hash)
+	}
+	if err != nil {
+		s.Log.Warn("a password hash could not be brought up to date", "user", u.ID.String(), "error", err)
+	}
+}
+
+// begun is a new session and what its client gets.
+type begun struct {
+	session    session.Session
+	credential Credential
+	access     token.AccessToken
+}
+
+// begin starts a session for a user as they were when their password was
+// verified: ledger first, then hot state. Where the user was disabled or
+// changed credentials in between, nothing begins and it is errCredentials.
+func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery session.Delivery, device string) (*begun, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("auth: drawing a session id: %w", err)
+	}
+	tok := session.Token{
+		KeyID: s.Keys.Newest(), Delivery: delivery,
+		UserID: u.ID, SessionID: id, Secret: session.NewSecret(), Generation: 1,
+	}
+	now := s.Now().Truncate(time.Millisecond)
+	state := session.State{
+		Session: session.Session{
+			ID: id, UserID: u.ID, Delivery: delivery,
+			CreatedAt: now, LastUsedAt: now, IdleExpiresAt: now.Add(s.Policy.Idle), ExpiresAt: now.Add(s.Policy.Absolute),
+			DeviceName: device, UserAgent: c.UserAgent, IPAddress: c.ipAddress(),
+		},
+		Role: string(u.Role), Binding: s.Policy.Binding(c.Address),
+		SecretHash: tok.Secret.Hash(), Generation: tok.Generation, TurnedAt: now,
+	}
+	// Signed before anything is written: nothing is begun that cannot be handed out.
+	access, err := s.Issuer.Issue(u.ID, id, state.Role, now)
+	if err != nil {
+		return nil, fmt.Errorf("auth: signing an access token: %w", err)
+	}
+	refresh, err := s.Keys.Mint(tok)
+	if err != nil {
+		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
+	}
+	if err := s.record(ctx, tok, state, u.CredentialVersion); err != nil {
+		return nil, err
+	}
+	b := &begun{session: state.Session, credential: Credential{token: refresh, delivery: delivery}, access: access}
+	b.session.Current = true
+	return b, nil
+}
+
+// record writes a new session into the ledger and the store.
+func (s *Service) record(ctx context.Context, tok session.Token, state session.State, credentialVersion int64) error {
+	err := s.Ledger.Begin(ctx, state, tok.KeyID, credentialVersion)
+	if errors.Is(err, ledger.ErrUserChanged) {
+		return errCredentials
+	}
+	if err != nil {
+		return s.unavailable("beginning a session", err)
+	}
+	evicted, err := s.Store.Create(ctx, state, s.Policy.Cap)
+	switch {
+	case errors.Is(err, session.ErrEnded): // its user's sessions were ended in this moment
+		return errCredentials
+	case err != nil:
+		// Nobody will ever hold its token: it must not stay in the list.
+		s.endings.remember(tok.UserID, session.End{SessionID: tok.SessionID, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted})
+		return s.unavailable("beginning a session", err)
+	}
+	s.endings.found(ctx, tok.UserID, evicted)
+	return nil
+}
+
+// endReplaced ends the sessions whose refresh cookies came along with a login:
+// the new cookie takes their place.
+func (s *Service) endReplaced(ctx context.Context, c Caller) {
+	for _, text := range c.RefreshCookies[:min(len(c.RefreshCookies), maxRelogins)] {
+		tok, err := s.Keys.Parse(text)
+		if err != nil || tok.Delivery != session.DeliveryCookie {
+			continue
+		}
+		if _, err := s.endings.presented(ctx, tok, session.ReasonRelogin); err != nil {
+			s.Log.Warn("store unavailable", "operation", "ending a replaced session", "error", err)
+		}
+	}
+}
+
+// cleanDeviceName drops control characters and refuses what is too long.
+func cleanDeviceName(name *string) (string, error) {
+	if name == nil {
+		return "", nil
+	}
+	clean := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, *name))
+	if utf8.RuneCountInString(clean) > maxDeviceName {
+		return "", &InputError{Field: "deviceName", Message: fmt.Sprintf("must be at most %d characters", maxDeviceName)}
+	}
+	return clean, nil
+}
+
+// newPasswordProblems judges a password that is to be set.
+func (s *Service) newPasswordProblems(u user.User, fresh secret.Text) []password.Problem {
+	return password.Check(fresh, append([]string{u.Email}, s.PasswordContext...)...)
+}
+
+// holdUntil waits for a moment, so that answers take the same time whatever
+// their cause.
+func (s *Service) holdUntil(moment time.Time) {
+	if wait := moment.Sub(s.Now()); wait > 0 {
+		time.Sleep(wait)
+	}
+}

@@ -1,0 +1,293 @@
+package auth_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/user"
+)
+
+func TestLostHotStateComesBack(t *testing.T) {
+	each(t, func(w *world) {
+		c, fresh := w.login(phone), w.login(phone)
+		c.refresh()
+		c.turn()
+		c.turn() // generation 4; the ledger knows 1
+		w.hot.flush()
+		w.restart()
+		before := c.token
+		if !c.refresh().Rotated { // ahead of the checkpoint: adopted, and turns
+			t.Fatal("refresh after a loss: want rotated")
+		}
+		c.same(before, "", c.token)
+		fresh.refresh() // at the checkpoint
+		c.authenticates(nil)
+	})
+}
+
+func TestLossAccusesNobody(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		old := c.token
+		c.turn()
+		c.turn()
+		w.svc.Flush(w.Context())
+		w.hot.flush()
+		c.wants(old, auth.ErrUnavailable) // older than the checkpoint, just recovered
+		w.clock.step(w.policy.Grace)
+		c.wants(old, auth.ErrUnavailable)
+		w.clock.step(time.Millisecond)
+		c.wants(old, auth.ErrRefreshReused)
+	})
+}
+
+// The store comes back with an old snapshot that does not know the last turns.
+func TestRolledBackStoreIsLifted(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		stolen := c.token
+		snapshot := w.snapshot(c)
+		c.turn()
+		c.turn()
+		w.svc.Flush(w.Context())
+		w.clock.step(time.Minute + time.Second)
+		w.rollBack(snapshot)
+
+		thief := &client{w: w, caller: phone, token: stolen}
+		thief.refresh() // the rolled-back state believes it: one turn at most
+		w.svc.FlushDue(w.Context())
+		_, err := thief.send(thief.token, "")
+		if !errors.Is(err, auth.ErrUnavailable) && !errors.Is(err, auth.ErrRefreshReused) {
+			t.Fatalf("thief after the ledger was asked: got %v, want no tokens", err)
+		}
+		c.refresh() // the holder goes on
+	})
+}
+
+// snapshot keeps the hot state of a session as it is.
+func (w *world) snapshot(c *client) session.State {
+	w.Helper()
+	states, err := w.hot.List(w.Context(), w.user.ID)
+	w.must(err)
+	for _, s := range states {
+		if s.ID == c.id {
+			return s
+		}
+	}
+	w.Fatal("the session has no hot state")
+	return session.State{}
+}
+
+// rollBack empties the store and puts a snapshot back.
+func (w *world) rollBack(s session.State) {
+	w.Helper()
+	w.hot.flush()
+	_, err := w.hot.Create(w.Context(), s, w.policy.Cap)
+	w.must(err)
+}
+
+func TestRolledBackRevocationDiesWithTheFirstQuestion(t *testing.T) {
+	for name, end := range map[string]func(w *world, c *client){
+		"logout":  func(w *world, c *client) { w.logout(c) },
+		"disable": func(w *world, _ *client) { w.must(w.users.SetStatus(w.Context(), w.user.ID, user.StatusDisabled)) },
+		"delete":  func(w *world, _ *client) { w.must(w.users.Delete(w.Context(), w.user.ID)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(w *world) {
+				c := w.login(phone)
+				c.refresh()
+				snapshot := w.snapshot(c)
+				end(w, c)
+				w.rollBack(snapshot)
+				w.restart() // the local set forgot too
+				w.clock.step(w.policy.Grace + time.Second)
+				c.refresh() // one turn at most
+				w.svc.FlushDue(w.Context())
+				c.wants(c.token, auth.ErrRefreshRevoked)
+				c.authenticates(auth.ErrSessionRevoked)
+			})
+		})
+	}
+}
+
+func (w *world) logout(c *client) {
+	w.Helper()
+	payload, err := w.svc.Logout(w.Context(), c.caller, &auth.LogoutInput{RefreshToken: &c.token})
+	w.must(err)
+	if payload.SessionID == nil || *payload.SessionID != c.id {
+		w.Fatalf("logout: got %v, want %s", payload.SessionID, c.id)
+	}
+}
+
+func TestLossNeverRevives(t *testing.T) {
+	for name, end := range map[string]func(w *world, c *client){
+		"logout":  func(w *world, c *client) { w.logout(c) },
+		"disable": func(w *world, _ *client) { w.must(w.users.SetStatus(w.Context(), w.user.ID, user.StatusDisabled)) },
+		"role":    func(w *world, _ *client) { w.must(w.users.SetRole(w.Context(), w.user.ID, user.RoleAdmin)) },
+		"delete":  func(w *world, _ *client) { w.must(w.users.Delete(w.Context(), w.user.ID)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(w *world) {
+				c := w.login(phone)
+				c.turn()
+				end(w, c)
+				w.hot.flush()
+				w.restart()
+				c.wants(c.token, auth.ErrRefreshRevoked)
+				c.wants(c.token, auth.ErrRefreshRevoked)
+			})
+		})
+	}
+}
+
+func TestCheckpointOncePerMinute(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		generation := func() uint64 { return c.inLedger(false, "").State.Generation }
+		c.refresh()
+		w.svc.FlushDue(w.Context())
+		if got := generation(); got != 2 {
+			t.Fatalf("checkpoint after the first use: got generation %d, want 2", got)
+		}
+		c.turn()
+		w.svc.FlushDue(w.Context())
+		if got := generation(); got != 2 {
+			t.Fatalf("checkpoint within a minute: got generation %d, want 2 still", got)
+		}
+		w.clock.step(time.Minute)
+		w.svc.FlushDue(w.Context())
+		if got := generation(); got != 3 {
+			t.Fatalf("checkpoint after a minute: got generation %d, want 3", got)
+		}
+		c.turn()
+		w.svc.Flush(w.Context()) // at stop
+		if got := generation(); got != 4 {
+			t.Fatalf("checkpoint at stop: got generation %d, want 4", got)
+		}
+	})
+}
+
+func TestCheckpointsWaitForTheLedger(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		w.dbDown.Store(true)
+		w.svc.FlushDue(w.Context())
+		c.turn()
+		w.dbDown.Store(false)
+		w.svc.FlushDue(w.Context())
+		if got := c.inLedger(false, "").State.Generation; got != 3 {
+			t.Fatalf("checkpoint after an outage: got generation %d, want 3", got)
+		}
+	})
+}
+
+func TestIdleCountsFromTheCheckpoint(t *testing.T) {
+	each(t, func(w *world) {
+		c, ahead := w.login(phone), w.login(phone)
+		c.refresh()
+		w.svc.Flush(w.Context())
+		ahead.refresh() // used after its checkpoint
+		w.hot.flush()
+		w.clock.step(w.policy.Idle)
+		c.wants(c.token, auth.ErrRefreshExpired)
+		ahead.refresh()
+	})
+}
+
+func TestEndsReachTheStoreThatMissedThem(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.hot.down.Store(true)
+		w.logout(c) // the ledger took it
+		w.hot.down.Store(false)
+		w.svc.Settle(w.Context())
+		w.restart()
+		w.dbDown.Store(true) // the store alone knows now
+		c.wants(c.token, auth.ErrRefreshRevoked)
+	})
+}
+
+func TestEndsReachTheLedgerThatMissedThem(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.dbDown.Store(true)
+		w.logout(c) // the store took it
+		c.authenticates(auth.ErrSessionRevoked)
+		w.dbDown.Store(false)
+		w.svc.Settle(w.Context())
+		c.inLedger(true, session.ReasonLogout)
+
+		d := w.login(phone)
+		first := d.token
+		d.refresh()
+		d.turn()
+		w.dbDown.Store(true)
+		d.wants(first, auth.ErrRefreshReused)
+		w.dbDown.Store(false)
+		d.inLedger(false, "")
+		w.svc.Settle(w.Context())
+		d.inLedger(true, session.ReasonReuse)
+	})
+}
+
+// A tombstone tells a ledger that never heard of the end.
+func TestTombstoneIsRepeatedToTheLedger(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.must(w.hot.Revoke(w.Context(), w.user.ID, []session.End{{
+			SessionID: c.id, ExpiresAt: w.clock.now().Add(time.Hour), Reason: session.ReasonReuse,
+		}}))
+		c.wants(c.token, auth.ErrRefreshRevoked)
+		w.svc.Settle(w.Context())
+		c.inLedger(true, session.ReasonReuse)
+	})
+}
+
+func TestLogoutWithBothStoresDown(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.dbDown.Store(true)
+		w.hot.down.Store(true)
+		_, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &c.token})
+		if !errors.Is(err, auth.ErrUnavailable) {
+			t.Fatalf("logout: got %v, want UNAVAILABLE", err)
+		}
+		w.dbDown.Store(false)
+		w.hot.down.Store(false)
+		c.refresh()
+	})
+}
+
+// What another program wrote into the ledger is taken over.
+func TestReconcile(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		start := w.clock.now()
+		w.clock.step(time.Second)
+		_, _, err := w.ledger.RevokeByID(w.Context(), c.id, session.ReasonRevoked)
+		w.must(err)
+		c.authenticates(nil)
+		w.must(w.svc.TakeOver(w.Context(), start))
+		c.authenticates(auth.ErrSessionRevoked)
+		w.restart()
+		w.dbDown.Store(true)
+		c.wants(c.token, auth.ErrRefreshRevoked) // the store was told
+	})
+}
+
+// A restart of the server is no amnesty for access tokens.
+func TestRestartRemembersRevocations(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.logout(c)
+		w.restart()
+		w.must(w.svc.TakeOver(w.Context(), w.clock.now().Add(-time.Hour)))
+		c.authenticates(auth.ErrSessionRevoked)
+	})
+}

@@ -1,0 +1,116 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/password"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+	"github.com/pawlauth/pawl/internal/user"
+)
+
+// ChangePassword replaces the caller's password, ends all their sessions and
+// starts a new one for the caller on the same channel, so that whoever shared
+// the old session is out.
+func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Claims, in ChangePasswordInput) (ChangePasswordResult, error) {
+	entry, u, err := s.passwordOwner(ctx, claims)
+	if err != nil {
+		return nil, err
+	}
+	delivery := entry.State.Delivery
+	if err := c.mayUse(delivery); err != nil {
+		return nil, err
+	}
+	// The account's gate stands here, as it does for a login.
+	ctx = context.WithoutCancel(ctx)
+	err = s.verifyPassword(ctx, u, in.CurrentPassword)
+	if errors.Is(err, errCredentials) {
+		return invalidCredentials(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if problems := s.changeProblems(u, in); len(problems) > 0 {
+		return WeakPasswordError{Message: "Choose another password.", Problems: problems}, nil
+	}
+	hash, err := s.Hasher.Hash(ctx, in.NewPassword)
+	if err != nil {
+		return nil, s.unavailable("hashing a password", err)
+	}
+
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	version, err := s.Users.SetPassword(ctx, u.ID, u.CredentialVersion, hash)
+	if errors.Is(err, user.ErrChanged) {
+		return invalidCredentials(), nil
+	}
+	if err != nil {
+		return nil, s.unavailable("setting a password", err)
+	}
+	u.CredentialVersion = version
+	revoked := s.endAll(ctx, u.ID, session.ReasonPassword, claims.SessionID)
+	begun, err := s.begin(ctx, c, u, delivery, entry.State.DeviceName)
+	if errors.Is(err, errCredentials) {
+		return invalidCredentials(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &ChangePasswordPayload{
+		Credential: begun.credential, AccessToken: begun.access, Session: begun.session, RevokedSessionIDs: revoked,
+	}, nil
+}
+
+// passwordOwner is the ledger's entry of the caller's session and its user.
+func (s *Service) passwordOwner(ctx context.Context, claims *token.Claims) (ledger.Entry, user.User, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	entry, err := s.Ledger.Find(ctx, claims.UserID, claims.SessionID)
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && entry.Ended() {
+		return entry, user.User{}, ErrSessionRevoked
+	}
+	if err != nil {
+		return entry, user.User{}, s.unavailable("session row", err)
+	}
+	u, err := s.Users.ByID(ctx, claims.UserID)
+	if errors.Is(err, user.ErrNotFound) {
+		return entry, u, ErrSessionRevoked
+	}
+	if err != nil {
+		return entry, u, s.unavailable("user row", err)
+	}
+	return entry, u, nil
+}
+
+func (s *Service) changeProblems(u user.User, in ChangePasswordInput) []password.Problem {
+	problems := s.newPasswordProblems(u, in.NewPassword)
+	if in.NewPassword.Reveal() == in.CurrentPassword.Reveal() {
+		problems = append(problems, password.Unchanged)
+	}
+	return problems
+}
+
+// endAll ends all sessions of a user whose credentials have changed, which the
+// ledger regards as over from that moment. Where it does not answer, the ends
+// of the sessions that are known here are spread all the same.
+func (s *Service) endAll(ctx context.Context, userID uuid.UUID, reason session.Reason, current uuid.UUID) []uuid.UUID {
+	ends, err := s.Ledger.RevokeAll(ctx, userID, uuid.Nil, reason)
+	if err != nil {
+		s.Log.Warn("store unavailable", "operation", "ending a user's sessions", "error", err)
+		ends = []session.End{{SessionID: current, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: reason}}
+		if hot, err := s.Store.List(ctx, userID); err == nil {
+			for _, state := range hot {
+				ends = append(ends, session.End{SessionID: state.ID, ExpiresAt: state.ExpiresAt, Reason: reason})
+			}
+		}
+		for _, end := range ends {
+			s.endings.remember(userID, end)
+		}
+	}
+	s.endings.spread(ctx, userID, ends)
+	return sessionIDs(ends)
+}

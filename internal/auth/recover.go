@@ -1,0 +1,49 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// recover judges a token for which the hot state is missing or behind. The
+// token verified, so the store lost writes; the ledger knows whether the
+// session lives and how far it had come at least. What it says is put back, a
+// generation beyond it is taken over, and the store judges again.
+func (s *Service) recover(ctx context.Context, tok session.Token, p session.Presented) (session.Verdict, error) {
+	entry, err := s.Ledger.Find(ctx, tok.UserID, tok.SessionID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return s.bury(ctx, tok, session.End{Reason: session.ReasonUnknown, ExpiresAt: s.Now().Add(s.Policy.Absolute)}, session.Unknown)
+	case err != nil:
+		return session.Verdict{}, err
+	case entry.State.SecretHash != p.SecretHash:
+		return session.Verdict{Outcome: session.Forged}, nil
+	case entry.Ended():
+		return s.bury(ctx, tok, session.End{Reason: entry.Reason, ExpiresAt: entry.State.ExpiresAt}, session.Tombstone)
+	case !s.Now().Before(entry.State.ExpiresAt):
+		return session.Verdict{Outcome: session.Expired}, nil
+	}
+	_, err = s.Store.Restore(ctx, entry.State, tok.Generation, s.Policy)
+	if errors.Is(err, session.ErrEnded) {
+		return session.Verdict{Outcome: session.Tombstone, Reason: session.ReasonRevoked}, nil
+	}
+	if err != nil {
+		return session.Verdict{}, err
+	}
+	verdict, err := s.Store.Rotate(ctx, p, s.Policy)
+	if err == nil && (verdict.Outcome == session.Missing || verdict.Outcome == session.Ahead) {
+		return verdict, errors.New("auth: the store lost a session again right after it was restored")
+	}
+	return verdict, err
+}
+
+// bury repeats into hot state what the ledger says of an ended session. The
+// verdict stands whether or not the store takes it.
+func (s *Service) bury(ctx context.Context, tok session.Token, end session.End, outcome session.Outcome) (session.Verdict, error) {
+	end.SessionID = tok.SessionID
+	s.endings.spread(ctx, tok.UserID, []session.End{end})
+	return session.Verdict{Outcome: outcome, Reason: end.Reason}, nil
+}

@@ -1,0 +1,189 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// Refresh exchanges a refresh token for an access token and, at most once per
+// grace, for its successor. It costs one call of the store and no other I/O,
+// unless the store lost something ([Service.recover]).
+func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, error) {
+	if in == nil {
+		in = &RefreshTokenInput{}
+	}
+	if err := checkAttemptID(in.AttemptID); err != nil {
+		return nil, err
+	}
+	text, channel, err := c.presented(in.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := s.Keys.Parse(text)
+	if err != nil {
+		return nil, s.parseError(err)
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	if tok.Delivery != channel {
+		return nil, s.wrongChannel(ctx, c, tok)
+	}
+	if in.SessionID != nil && *in.SessionID != tok.SessionID.String() {
+		return nil, s.refused(c, tok, session.SessionChanged)
+	}
+	if s.Revoked.Contains(tok.SessionID) {
+		return nil, s.refused(c, tok, session.Tombstone)
+	}
+
+	p := s.present(c, tok, in.AttemptID)
+	verdict, err := s.Store.Rotate(ctx, p, s.Policy)
+	recovered := false
+	if err == nil && (verdict.Outcome == session.Missing || verdict.Outcome == session.Ahead) {
+		verdict, err = s.recover(ctx, tok, p)
+		recovered = true
+	}
+	if err != nil {
+		return nil, s.unavailable("refresh", err)
+	}
+	switch verdict.Outcome {
+	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
+		return s.grant(c, tok, p, verdict, recovered)
+	case session.Reuse, session.BindingMiss:
+		s.endings.found(ctx, tok.UserID, []session.End{{
+			SessionID: tok.SessionID, ExpiresAt: verdict.State.ExpiresAt, Reason: session.Reason(verdict.Outcome),
+		}})
+	case session.Tombstone:
+		s.endings.remember(tok.UserID, session.End{
+			SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: verdict.Reason,
+		})
+	}
+	return nil, s.refused(c, tok, verdict.Outcome)
+}
+
+// present is the token as the store judges it.
+func (s *Service) present(c Caller, tok session.Token, attemptID *secret.Text) session.Presented {
+	p := session.Presented{
+		UserID: tok.UserID, SessionID: tok.SessionID,
+		SecretHash: tok.Secret.Hash(), Generation: tok.Generation,
+		Binding:   s.Policy.Binding(c.Address),
+		IPAddress: c.ipAddress(), UserAgent: c.UserAgent,
+	}
+	if attemptID != nil {
+		p.Attempt = s.Keys.ClientAttempt(tok, *attemptID)
+	} else {
+		p.Attempt = s.Keys.ServerAttempt(tok)
+	}
+	return p
+}
+
+// grant hands out the tokens of a verdict.
+func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v session.Verdict, recovered bool) (*RefreshTokenPayload, error) {
+	outcome := v.Outcome
+	if recovered {
+		outcome = session.Recovered
+	}
+	s.observe(c, tok, outcome)
+	s.checkpoints.note(v.State.Checkpoint())
+	access, err := s.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
+	if err != nil {
+		return nil, fmt.Errorf("auth: signing an access token: %w", err)
+	}
+	refresh, err := s.Keys.Mint(tok.Next(v.State.Generation))
+	if err != nil {
+		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
+	}
+	sess := v.State.Session
+	sess.Current = true
+	return &RefreshTokenPayload{
+		Credential:  Credential{token: refresh, delivery: tok.Delivery},
+		AccessToken: access,
+		// Nobody else knows an attempt that the server drew: the same one twice
+		// is this very call, sent to the store again after a lost reply.
+		Rotated: v.Outcome == session.Rotated || v.Outcome == session.Retried && !p.Attempt.FromClient(),
+		Session: sess,
+	}, nil
+}
+
+// wrongChannel ends the session of a genuine token that came on the channel it
+// was not made for.
+func (s *Service) wrongChannel(ctx context.Context, c Caller, tok session.Token) error {
+	if _, err := s.endings.presented(ctx, tok, session.ReasonBinding); err != nil {
+		return s.unavailable("ending a session", err)
+	}
+	return s.refused(c, tok, session.BindingMiss)
+}
+
+// parseError is the answer to a token that no store needs to be asked about.
+func (s *Service) parseError(err error) error {
+	outcome := session.Malformed
+	switch {
+	case errors.Is(err, session.ErrUnknownKey):
+		outcome = session.UnknownKey
+	case errors.Is(err, session.ErrRetiredKey):
+		outcome = session.RetiredKey
+	}
+	s.Log.Debug("refresh", "outcome", string(outcome))
+	return answer(outcome)
+}
+
+// refused records an outcome without tokens and returns its error.
+func (s *Service) refused(c Caller, tok session.Token, outcome session.Outcome) error {
+	s.observe(c, tok, outcome)
+	return answer(outcome)
+}
+
+// answer is the error a client sees for an outcome that hands out nothing.
+func answer(outcome session.Outcome) error {
+	switch outcome {
+	case session.Malformed:
+		return ErrRefreshMalformed
+	case session.RetiredKey, session.Tombstone:
+		return ErrRefreshRevoked
+	case session.Expired:
+		return ErrRefreshExpired
+	case session.Forged, session.Unknown:
+		return ErrRefreshUnknown
+	case session.BindingMiss:
+		return ErrRefreshBinding
+	case session.Reuse:
+		return ErrRefreshReused
+	case session.SessionChanged:
+		return ErrSessionChanged
+	case session.AttemptRequired:
+		return &InputError{Field: "attemptId", Message: "this session is refreshed with an attemptId; send one, the same until an answer came"}
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, outcome)
+}
+
+// observe writes the outcome where operators look.
+func (s *Service) observe(c Caller, tok session.Token, outcome session.Outcome) {
+	level, message := s.Log.Debug, "refresh"
+	switch outcome {
+	case session.Reuse, session.BindingMiss:
+		level = s.Log.Warn
+	case session.Forged:
+		level, message = s.Log.Error, "refresh with a forged token: a refresh key is known to somebody else"
+	case session.Recovered, session.Recovering:
+		level = s.Log.Info
+	}
+	level(message, "outcome", string(outcome), "session", tok.SessionID.String(), "user", tok.UserID.String(), "address", c.ipAddress())
+}
+
+// checkAttemptID demands 22 to 64 characters that are safe in URLs.
+func checkAttemptID(id *secret.Text) error {
+	if id == nil {
+		return nil
+	}
+	ok := id.Len() >= 22 && id.Len() <= 64
+	for _, b := range []byte(id.Reveal()) {
+		ok = ok && (b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_' || b == '.' || b == '~')
+	}
+	if !ok {
+		return &InputError{Field: "attemptId", Message: "must be 22 to 64 characters out of A-Z a-z 0-9 - . _ ~"}
+	}
+	return nil
+}

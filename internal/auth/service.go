@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/password"
+	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+	"github.com/pawlauth/pawl/internal/user"
+)
+
+// storeTimeout bounds what one verb waits for the stores after it began: a
+// store that hangs is ErrUnavailable before three seconds are over.
+const storeTimeout = 2700 * time.Millisecond
+
+// Config is what a [Service] is made of. All fields but the marked ones are needed.
+type Config struct {
+	Users    *user.Users
+	Ledger   *ledger.Ledger
+	Store    session.Store
+	Keys     *session.Keyring
+	Issuer   *token.Issuer
+	Verifier *token.Verifier
+	Hasher   *password.Hasher
+	Feed     revocation.Feed
+	Revoked  *revocation.Set
+	Policy   session.Policy
+
+	// ReconcileEvery is how often revocations that others wrote into the ledger
+	// are taken over.
+	ReconcileEvery time.Duration
+	// LoginMinDuration is the least time a login takes, whatever it comes to. Optional.
+	LoginMinDuration time.Duration
+	// PasswordContext are words that no password may contain. Optional.
+	PasswordContext []string
+
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// Service carries out the verbs. It is safe for concurrent use.
+type Service struct {
+	Config
+	endings     *endings
+	checkpoints *checkpoints
+	caughtUp    atomic.Bool
+}
+
+// New returns a service. [Service.Run] must run beside it.
+func New(c Config) (*Service, error) {
+	if err := c.Policy.Validate(); err != nil {
+		return nil, err
+	}
+	if c.ReconcileEvery <= 0 {
+		return nil, errors.New("auth: the reconcile interval must be positive")
+	}
+	e := newEndings(c.Ledger, c.Store, c.Revoked, c.Feed, c.Policy.Absolute, c.Log, c.Now)
+	return &Service{
+		Config:      c,
+		endings:     e,
+		checkpoints: newCheckpoints(c.Ledger, c.Store, e, c.Policy, c.Log, c.Now),
+	}, nil
+}
+
+// Run does the work behind the requests until ctx ends: it writes checkpoints,
+// repeats revocations that a store missed, takes over those of others, and
+// listens to the feed. What is pending when ctx ends is written before Run
+// returns.
+func (s *Service) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	work.Go(func() { s.checkpoints.run(ctx) })
+	work.Go(func() { s.endings.repair(ctx) })
+	work.Go(func() { s.reconcile(ctx) })
+	err := s.Feed.Run(ctx, func(at time.Time, ids ...uuid.UUID) { s.Revoked.Add(at, ids...) })
+	<-ctx.Done()
+	work.Wait()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("auth: revocation feed: %w", err)
+	}
+	return nil
+}
+
+// Ready reports whether the revocations of the last hour are known.
+func (s *Service) Ready() bool { return s.caughtUp.Load() }
+
+// User is a user's row. An unknown id is user.ErrNotFound.
+func (s *Service) User(ctx context.Context, id uuid.UUID) (user.User, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	u, err := s.Users.ByID(ctx, id)
+	if err != nil && !errors.Is(err, user.ErrNotFound) {
+		return u, s.unavailable("user row", err)
+	}
+	return u, err
+}
+
+// detach keeps the verb going when the client hangs up, for as long as the
+// stores may take.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+}
+
+// unavailable logs why a store did not answer and turns it into ErrUnavailable.
+func (s *Service) unavailable(what string, err error) error {
+	s.Log.Warn("store unavailable", "operation", what, "error", err)
+	return fmt.Errorf("%w: %s", ErrUnavailable, what)
+}

@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+)
+
+// MySessions lists the caller's live sessions, most recently used first.
+func (s *Service) MySessions(ctx context.Context, claims *token.Claims) ([]session.Session, error) {
+	return s.sessions(ctx, claims, claims.UserID)
+}
+
+// UserSessions lists anyone's live sessions. An id that names nobody has none.
+func (s *Service) UserSessions(ctx context.Context, claims *token.Claims, userID string) ([]session.Session, error) {
+	id, err := uuid.Parse(userID)
+	if err != nil {
+		return []session.Session{}, nil //nolint:nilerr // looks like an unknown user
+	}
+	return s.sessions(ctx, claims, id)
+}
+
+// sessions reads the ledger, which is complete, and overlays the last use that
+// the hot state knows.
+func (s *Service) sessions(ctx context.Context, claims *token.Claims, userID uuid.UUID) ([]session.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	entries, err := s.Ledger.ListByUser(ctx, userID)
+	if err != nil {
+		return nil, s.unavailable("listing sessions", err)
+	}
+	hot := make(map[uuid.UUID]session.State, len(entries))
+	states, err := s.Store.List(ctx, userID)
+	if err != nil {
+		s.Log.Warn("store unavailable", "operation", "last use of sessions", "error", err)
+	}
+	for _, state := range states {
+		hot[state.ID] = state
+	}
+	list := make([]session.Session, 0, len(entries))
+	for _, entry := range entries {
+		sess := s.overlay(entry, hot)
+		if s.Revoked.Contains(sess.ID) || !s.Now().Before(sess.IdleExpiresAt) {
+			continue
+		}
+		sess.Current = sess.ID == claims.SessionID
+		list = append(list, sess)
+	}
+	slices.SortStableFunc(list, func(a, b session.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	return list, nil
+}
+
+// overlay is a ledger's session with the newer of both last uses.
+func (s *Service) overlay(entry ledger.Entry, hot map[uuid.UUID]session.State) session.Session {
+	sess := entry.State.Session
+	state, ok := hot[sess.ID]
+	if ok && !state.LastUsedAt.Before(sess.LastUsedAt) {
+		return state.Session
+	}
+	sess.IdleExpiresAt = sess.LastUsedAt.Add(s.Policy.Idle)
+	if sess.ExpiresAt.Before(sess.IdleExpiresAt) {
+		sess.IdleExpiresAt = sess.ExpiresAt
+	}
+	return sess
+}
+
+// RevokeSession ends one of the caller's own sessions. Another id changes
+// nothing, and a foreign one looks like one that does not exist.
+func (s *Service) RevokeSession(ctx context.Context, c Caller, claims *token.Claims, in RevokeSessionInput) (*RevokeSessionPayload, error) {
+	id, err := uuid.Parse(in.SessionID)
+	if err != nil {
+		return &RevokeSessionPayload{}, nil //nolint:nilerr // looks like an unknown session
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	ends, err := s.Ledger.Revoke(ctx, claims.UserID, []uuid.UUID{id}, session.ReasonRevoked)
+	if err != nil {
+		return nil, s.unavailable("revoking a session", err)
+	}
+	s.endings.spread(ctx, claims.UserID, ends)
+	if len(ends) == 0 {
+		return &RevokeSessionPayload{}, nil
+	}
+	return &RevokeSessionPayload{SessionID: &id, ClearCookie: s.holdsCookieOf(c, ends)}, nil
+}
+
+// RevokeAllSessions ends the caller's sessions, the one that asks only if told so.
+func (s *Service) RevokeAllSessions(ctx context.Context, c Caller, claims *token.Claims, in *RevokeAllSessionsInput) (*RevokeAllSessionsPayload, error) {
+	except := claims.SessionID
+	if in != nil && in.IncludeCurrent {
+		except = uuid.Nil
+	}
+	return s.revokeAll(ctx, c, claims.UserID, except)
+}
+
+// RevokeUserSessions ends all sessions of a user. An id that names nobody has none.
+func (s *Service) RevokeUserSessions(ctx context.Context, c Caller, _ *token.Claims, in RevokeUserSessionsInput) (*RevokeAllSessionsPayload, error) {
+	id, err := uuid.Parse(in.UserID)
+	if err != nil {
+		return &RevokeAllSessionsPayload{SessionIDs: []uuid.UUID{}}, nil //nolint:nilerr // looks like an unknown user
+	}
+	return s.revokeAll(ctx, c, id, uuid.Nil)
+}
+
+func (s *Service) revokeAll(ctx context.Context, c Caller, userID, except uuid.UUID) (*RevokeAllSessionsPayload, error) {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	ends, err := s.Ledger.RevokeAll(ctx, userID, except, session.ReasonRevoked)
+	if err != nil {
+		return nil, s.unavailable("revoking sessions", err)
+	}
+	s.endings.spread(ctx, userID, ends)
+	return &RevokeAllSessionsPayload{SessionIDs: sessionIDs(ends), ClearCookie: s.holdsCookieOf(c, ends)}, nil
+}
+
+// holdsCookieOf reports whether the caller's refresh cookie belongs to one of
+// the sessions that ended.
+func (s *Service) holdsCookieOf(c Caller, ends []session.End) bool {
+	if !c.CookieAllowed || len(c.RefreshCookies) != 1 {
+		return false
+	}
+	tok, err := s.Keys.Parse(c.RefreshCookies[0])
+	return err == nil && slices.ContainsFunc(ends, func(e session.End) bool { return e.SessionID == tok.SessionID })
+}
+
+func sessionIDs(ends []session.End) []uuid.UUID {
+	ids := make([]uuid.UUID, len(ends))
+	for i, end := range ends {
+		ids[i] = end.SessionID
+	}
+	return ids
+}
