@@ -1,0 +1,56 @@
+// Package ledger owns the durable row of every session: what a login decided,
+// whether and why the session ended, and a checkpoint of its hot state. It
+// refuses to judge refresh tokens and to know the hot state's store.
+package ledger
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// Errors of the ledger. Any other error means that the database did not
+// answer: nothing is known then, neither that the operation happened nor that
+// it did not.
+var (
+	ErrNotFound    = errors.New("ledger: no such session")
+	ErrUserChanged = errors.New("ledger: the user was disabled or changed credentials in the meantime")
+	ErrLeased      = errors.New("ledger: another server holds the lease on this database")
+)
+
+// Ledger keeps sessions. It is safe for concurrent use.
+type Ledger struct {
+	db  *gorm.DB
+	now func() time.Time
+}
+
+// New keeps sessions in db, whose schema is migrated.
+func New(db *gorm.DB, now func() time.Time) *Ledger { return &Ledger{db: db, now: now} }
+
+// Entry is one session as the ledger knows it.
+type Entry struct {
+	State             session.State // IdleExpiresAt, Current and RecoveredAt are zero: the ledger does not know them
+	KeyID             session.KeyID
+	CredentialVersion int64          // of the user at login
+	RevokedAt         time.Time      // zero while nobody ended it
+	Reason            session.Reason // why it ended; of a UserGone session that nobody revoked, what became of the user
+	UserGone          bool           // the user is missing, disabled or deleted, or changed credentials since the login
+}
+
+// Ended reports whether the session was revoked or lost its user. It says
+// nothing about expiry.
+func (e Entry) Ended() bool { return !e.RevokedAt.IsZero() || e.UserGone }
+
+// Answer is what the ledger knows of a checkpointed session, after the checkpoint.
+type Answer struct{ Entry }
+
+// Revocation is a session that ended before its expiry.
+type Revocation struct {
+	session.End
+	UserID    uuid.UUID
+	RevokedAt time.Time
+}

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// Revoke ends those of the user's sessions that are named and returns the ones
+// that it ended. Ids that are unknown, another user's, expired or ended before
+// are just absent.
+func (l *Ledger) Revoke(ctx context.Context, userID uuid.UUID, ids []uuid.UUID, reason session.Reason) ([]session.End, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	_, ends, err := l.revoke(ctx, reason, "user_id = ? AND id IN ?", userID, ids)
+	return ends, err
+}
+
+// RevokeWithSecret ends the user's session with the id if its secret has the
+// hash, and returns it; otherwise nothing, as for [Ledger.Revoke].
+func (l *Ledger) RevokeWithSecret(ctx context.Context, userID, id uuid.UUID, secretHash [32]byte, reason session.Reason) ([]session.End, error) {
+	_, ends, err := l.revoke(ctx, reason, "user_id = ? AND id = ? AND secret_hash = ?", userID, id, secretHash[:])
+	return ends, err
+}
+
+// RevokeAll ends all sessions of the user but the excepted one ([uuid.Nil] for
+// no exception) and returns the ones that it ended.
+func (l *Ledger) RevokeAll(ctx context.Context, userID, except uuid.UUID, reason session.Reason) ([]session.End, error) {
+	_, ends, err := l.revoke(ctx, reason, "user_id = ? AND id <> ?", userID, except)
+	return ends, err
+}
+
+// RevokeByID ends the session with the id, whoever's it is. It returns its user
+// and the session, or no session where it ended or expired before; ErrNotFound
+// where there is none.
+func (l *Ledger) RevokeByID(ctx context.Context, id uuid.UUID, reason session.Reason) (uuid.UUID, []session.End, error) {
+	users, ends, err := l.revoke(ctx, reason, "id = ?", id)
+	if err != nil {
+		return uuid.Nil, nil, err
+	}
+	if len(users) == 0 {
+		err := l.db.WithContext(ctx).Raw("SELECT user_id FROM sessions WHERE id = ?", id).Scan(&users).Error
+		if err != nil {
+			return uuid.Nil, nil, fmt.Errorf("ledger: finding a session: %w", err)
+		}
+	}
+	if len(users) == 0 {
+		return uuid.Nil, nil, ErrNotFound
+	}
+	return users[0], ends, nil
+}
+
+// ended is what an UPDATE … RETURNING says of a session that it ended.
+type ended struct {
+	ID        uuid.UUID
+	UserID    uuid.UUID
+	ExpiresAt database.Time
+}
+
+// revoke ends the live sessions that where finds, in one statement that locks
+// rows by id, so that two that meet never wait for each other.
+func (l *Ledger) revoke(ctx context.Context, reason session.Reason, where string, args ...any) ([]uuid.UUID, []session.End, error) {
+	now := database.At(l.now())
+	args = append([]any{now, string(reason)}, append(args, now)...)
+	var rows []ended
+	err := l.db.WithContext(ctx).Raw(`
+		UPDATE sessions SET revoked_at = ?, reason = ?
+		WHERE revoked_at IS NULL AND id IN (
+			SELECT id FROM sessions WHERE `+where+` AND revoked_at IS NULL AND expires_at > ?
+			ORDER BY id `+database.RowLock(l.db, "FOR UPDATE")+`)
+		RETURNING id, user_id, expires_at`, args...).Scan(&rows).Error
+	if err != nil {
+		return nil, nil, fmt.Errorf("ledger: ending sessions: %w", err)
+	}
+	users := make([]uuid.UUID, 0, len(rows))
+	ends := make([]session.End, 0, len(rows))
+	for _, r := range rows {
+		users = append(users, r.UserID)
+		ends = append(ends, session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: reason})
+	}
+	return users, ends, nil
+}
+
+// RevokedSince returns the sessions that ended at since or later and have not
+// reached their absolute expiry, in no order: those that were revoked, and
+// those whose user was disabled, deleted or changed credentials, even when
+// nobody got to revoke them. Times are of the clocks of those who ended them,
+// and rows appear when their transaction ends: ask again for a time that
+// overlaps.
+func (l *Ledger) RevokedSince(ctx context.Context, since time.Time) ([]Revocation, error) {
+	now, from := database.At(l.now()), database.At(since)
+	var rows []row
+	const joined = `SELECT ` + columns + `, u.status AS user_status, u.credential_version AS user_version,
+		u.updated_at AS user_updated_at FROM sessions `
+	err := l.db.WithContext(ctx).Raw(joined+`LEFT JOIN users u ON u.id = sessions.user_id
+			WHERE sessions.revoked_at >= ? AND sessions.expires_at > ?
+		UNION ALL `+joined+`JOIN users u ON u.id = sessions.user_id
+			WHERE u.updated_at >= ? AND sessions.revoked_at IS NULL AND sessions.expires_at > ?
+			AND (u.status <> ? OR u.credential_version <> sessions.credential_version)`,
+		from, now, from, now, userActive).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("ledger: reading what ended: %w", err)
+	}
+	revocations := make([]Revocation, 0, len(rows))
+	for _, r := range rows {
+		e, err := r.entry()
+		if err != nil {
+			return nil, err
+		}
+		at := e.RevokedAt
+		if at.IsZero() {
+			at = r.UserUpdatedAt.Time
+		}
+		revocations = append(revocations, Revocation{
+			End:    session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: e.Reason},
+			UserID: r.UserID, RevokedAt: at,
+		})
+	}
+	return revocations, nil
+}
+
+// DeleteExpired forgets at most limit sessions whose absolute expiry lies
+// before the given time, and returns how many. Leave every node's clock time to
+// pass it.
+func (l *Ledger) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
+	result := l.db.WithContext(ctx).Exec(`
+		DELETE FROM sessions WHERE id IN (
+			SELECT id FROM sessions WHERE expires_at < ?
+			ORDER BY expires_at LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`)`,
+		database.At(before), limit)
+	if result.Error != nil {
+		return 0, fmt.Errorf("ledger: deleting expired sessions: %w", result.Error)
+	}
+	return result.RowsAffected, nil
+}

@@ -1,0 +1,135 @@
+package ledger_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+func TestRevoke(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, u, other := t.Context(), w.user(), w.user()
+		a, b, c, d, foreign := w.begin(u), w.begin(u), w.begin(u), w.begin(u), w.begin(other)
+		expired := w.state(u)
+		expired.ExpiresAt = w.now().Add(time.Second)
+		if err := w.ledger.Begin(ctx, expired, keyID, 1); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		ids := []uuid.UUID{a.ID, b.ID, foreign.ID, expired.ID, uuid.New()}
+		ends, err := w.ledger.Revoke(ctx, u.ID, ids, session.ReasonLogout)
+		wantEnds(t, "Revoke", ends, err, session.ReasonLogout, a, b)
+		if e := w.find(a); !e.RevokedAt.Equal(w.now()) || e.Reason != session.ReasonLogout || !e.Ended() || e.UserGone {
+			t.Errorf("got %+v, want it ended by logout now", e)
+		}
+		w.pass(time.Minute)
+		ends, err = w.ledger.Revoke(ctx, u.ID, ids, session.ReasonRevoked)
+		wantEnds(t, "Revoke again", ends, err, session.ReasonRevoked)
+		if e := w.find(a); e.Reason != session.ReasonLogout || e.RevokedAt.Equal(w.now()) {
+			t.Errorf("got %+v, want the first end", e)
+		}
+		ends, err = w.ledger.Revoke(ctx, u.ID, nil, session.ReasonRevoked)
+		wantEnds(t, "Revoke of nothing", ends, err, session.ReasonRevoked)
+		ends, err = w.ledger.RevokeWithSecret(ctx, u.ID, c.ID, d.SecretHash, session.ReasonLogout)
+		wantEnds(t, "RevokeWithSecret of another", ends, err, session.ReasonLogout)
+		ends, err = w.ledger.RevokeWithSecret(ctx, other.ID, c.ID, c.SecretHash, session.ReasonLogout)
+		wantEnds(t, "RevokeWithSecret as another", ends, err, session.ReasonLogout)
+		ends, err = w.ledger.RevokeWithSecret(ctx, u.ID, c.ID, c.SecretHash, session.ReasonLogout)
+		wantEnds(t, "RevokeWithSecret", ends, err, session.ReasonLogout, c)
+
+		e, f := w.begin(u), w.begin(u)
+		ends, err = w.ledger.RevokeAll(ctx, u.ID, e.ID, session.ReasonPassword)
+		wantEnds(t, "RevokeAll but one", ends, err, session.ReasonPassword, d, f)
+		ends, err = w.ledger.RevokeAll(ctx, uuid.Nil, uuid.Nil, session.ReasonPassword)
+		wantEnds(t, "RevokeAll of nobody", ends, err, session.ReasonPassword)
+		ends, err = w.ledger.RevokeAll(ctx, u.ID, uuid.Nil, session.ReasonRole)
+		wantEnds(t, "RevokeAll", ends, err, session.ReasonRole, e)
+
+		owner, ends, err := w.ledger.RevokeByID(ctx, foreign.ID, session.ReasonRevoked)
+		wantEnds(t, "RevokeByID", ends, err, session.ReasonRevoked, foreign)
+		if owner != other.ID {
+			t.Errorf("RevokeByID: got user %v, want %v", owner, other.ID)
+		}
+		owner, ends, err = w.ledger.RevokeByID(ctx, foreign.ID, session.ReasonRevoked)
+		wantEnds(t, "RevokeByID again", ends, err, session.ReasonRevoked)
+		if owner != other.ID {
+			t.Errorf("RevokeByID again: got user %v, want %v", owner, other.ID)
+		}
+		_, _, err = w.ledger.RevokeByID(ctx, uuid.New(), session.ReasonRevoked)
+		wantErr(t, "RevokeByID of an unknown id", err, ledger.ErrNotFound)
+	})
+}
+
+func TestRevokedSince(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, u := t.Context(), w.user()
+		early, onTime, late, live, short := w.begin(u), w.begin(u), w.begin(u), w.begin(u), w.state(u)
+		short.ExpiresAt = w.now().Add(3 * time.Minute)
+		if err := w.ledger.Begin(ctx, short, keyID, 1); err != nil {
+			t.Fatal(err)
+		}
+		var since time.Time
+		for i, s := range []session.State{early, onTime, late, short} {
+			if _, err := w.ledger.Revoke(ctx, u.ID, []uuid.UUID{s.ID}, session.ReasonReuse); err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 {
+				since = w.now()
+			}
+			w.pass(time.Minute)
+		}
+		got, err := w.ledger.RevokedSince(ctx, since)
+		if err != nil || len(got) != 2 {
+			t.Fatalf("got %+v, %v, want two", got, err)
+		}
+		slices.SortFunc(got, func(a, b ledger.Revocation) int { return a.RevokedAt.Compare(b.RevokedAt) })
+		for i, s := range []session.State{onTime, late} {
+			want := ledger.Revocation{
+				End:    session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonReuse},
+				UserID: u.ID, RevokedAt: since.Add(time.Duration(i) * time.Minute),
+			}
+			if got[i] != want {
+				t.Errorf("got %+v, want %+v", got[i], want)
+			}
+		}
+		if w.find(live).Ended() {
+			t.Error("got an end of a session that nobody ended")
+		}
+	})
+}
+
+func TestDeleteExpired(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, u := t.Context(), w.user()
+		var old []session.State
+		for range 5 {
+			s := w.state(u)
+			s.ExpiresAt = w.now().Add(time.Minute)
+			if err := w.ledger.Begin(ctx, s, keyID, 1); err != nil {
+				t.Fatal(err)
+			}
+			old = append(old, s)
+		}
+		kept := w.begin(u)
+		if err := w.users.Delete(ctx, u.ID); err != nil {
+			t.Fatal(err)
+		}
+		limit := w.now().Add(time.Minute)
+		for _, c := range []struct {
+			before time.Time
+			want   int64
+		}{{limit, 0}, {limit.Add(time.Millisecond), 3}, {limit.Add(time.Millisecond), 2}, {limit.Add(time.Millisecond), 0}} {
+			if got, err := w.ledger.DeleteExpired(ctx, c.before, 3); err != nil || got != c.want {
+				t.Errorf("got %d, %v, want %d", got, err, c.want)
+			}
+		}
+		_, err := w.ledger.Find(ctx, u.ID, old[0].ID)
+		wantErr(t, "Find", err, ledger.ErrNotFound)
+		w.find(kept)
+	})
+}
