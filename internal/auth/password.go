@@ -38,6 +38,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 		return WeakPasswordError{Message: "Choose another password.", Problems: problems}, nil
 	}
 	hash, err := s.Hasher.Hash(ctx, in.NewPassword)
+	if errors.Is(err, password.ErrUnusable) {
+		return nil, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}
+	}
 	if err != nil {
 		return nil, s.unavailable("hashing a password", err)
 	}

@@ -344,6 +344,13 @@ func TestChangePassword(t *testing.T) {
 				t.Errorf("new password %q: got %+v, want %s", bad, weak, want)
 			}
 		}
+		_, err := w.svc.ChangePassword(w.Context(), phone, w.claims(c), auth.ChangePasswordInput{
+			CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("wholly different \x00 sentence"),
+		})
+		var input *auth.InputError
+		if !errors.As(err, &input) || input.Field != "newPassword" {
+			t.Errorf("new password with NUL: got %v, want BAD_USER_INPUT for newPassword", err)
+		}
 		c.refresh() // nothing has ended so far
 		payload, ok := change(phone, goodPassword, next).(*auth.ChangePasswordPayload)
 		if !ok {

@@ -1,0 +1,221 @@
+// Package password owns what happens to passwords: hashing them, checking them
+// against stored hashes of any age, and saying what is wrong with a new one. It
+// bounds how many are hashed at once. It knows nothing about users: what is
+// stored where, and what an answer leads to, is decided elsewhere.
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/pawlauth/pawl/internal/secret"
+)
+
+// Errors of a [Hasher]. Besides them only the error of the context comes back.
+var (
+	// ErrOverloaded: the queue is full, or the wait was too long. Nothing was
+	// looked at; try again later.
+	ErrOverloaded = errors.New("password: too many passwords are being checked; try again later")
+	// ErrUnusable: no one could ever log in with such a password.
+	ErrUnusable = fmt.Errorf("password: it must have 1 to %d bytes of UTF-8 without NUL", MaxBytes)
+)
+
+const (
+	queuePerSlot = 4
+	maxWait      = 2 * time.Second
+)
+
+// Hasher hashes and verifies passwords, so many at once and no more. It is safe
+// for concurrent use.
+type Hasher struct {
+	params  Params
+	decoy   argon2Hash
+	slots   chan struct{}
+	waiting atomic.Int64
+	queue   int64
+}
+
+// New makes a hasher that writes Argon2id hashes with params and computes at
+// most concurrency of them at once, each of which takes Params.MemoryKiB of
+// memory. Four times as many may wait, for two seconds at most. New takes as
+// long as one hash.
+func New(params Params, concurrency int) (*Hasher, error) {
+	if !params.readable() {
+		return nil, errors.New("password: the cost must lie within memory 8 KiB per lane to 256 MiB, time 1 to 10, parallelism 1 to 4")
+	}
+	if concurrency < 1 {
+		return nil, errors.New("password: the concurrency must be at least 1")
+	}
+	return &Hasher{
+		params: params,
+		decoy:  newArgon2Hash(params, rand.Text()),
+		slots:  make(chan struct{}, concurrency),
+		queue:  int64(concurrency) * queuePerSlot,
+	}, nil
+}
+
+// Hash is the hash of a new password as a PHC string. The password is brought
+// into Unicode form NFKC first, so that it can be typed on any keyboard. Beyond
+// the errors above it returns the context's.
+func (h *Hasher) Hash(ctx context.Context, password secret.Text) (secret.Text, error) {
+	text := password.Reveal()
+	if text == "" || !acceptable(text) || !utf8.ValidString(text) {
+		return secret.Text{}, ErrUnusable
+	}
+	leave, err := h.enter(ctx)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	defer leave()
+	return secret.New(newArgon2Hash(h.params, norm.NFKC.String(text)).encode()), nil
+}
+
+// Result is the answer of [Hasher.Verify].
+type Result struct {
+	// OK: the password is the one that was hashed.
+	OK bool
+	// Upgrade: the stored hash should be replaced by a new [Hasher.Hash] of this
+	// password. Never without OK.
+	Upgrade bool
+}
+
+// Verify checks a password against a stored hash, Argon2id as a PHC string or
+// bcrypt. Where there is no stored hash, or none that can be read within bounds,
+// and for a password that no hash can be of, it does the same work against a
+// decoy and says no: the time tells nobody which of them it was. A password that
+// is not in NFKC is tried in NFKC and then as sent, since imported hashes may be
+// of either. An error means that nothing was looked at.
+func (h *Hasher) Verify(ctx context.Context, stored, password secret.Text) (Result, error) {
+	leave, err := h.enter(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
+	hash, known := h.read(stored)
+	text := password.Reveal()
+	if !acceptable(text) {
+		hash, known, text = h.decoy, false, ""
+	}
+	normal := norm.NFKC.String(text)
+	matches, asSent := hash.matches(normal), false
+	if !matches && normal != text {
+		matches, asSent = hash.matches(text), true
+	}
+	if !matches || !known {
+		return Result{}, nil
+	}
+	return Result{OK: true, Upgrade: asSent || !hash.isToday(h.params)}, nil
+}
+
+// CheckHash says whether [Hasher.Verify] can read a stored hash; use it before
+// importing one. The error says what is accepted and never repeats the hash.
+func CheckHash(stored secret.Text) error {
+	if _, ok := readHash(stored.Reveal()); !ok {
+		return errors.New("password: not a usable hash; use argon2id in PHC form (at most 256 MiB, t=10, p=4) or bcrypt (at most cost 14)")
+	}
+	return nil
+}
+
+// acceptable reports whether a hash of text can exist.
+func acceptable(text string) bool {
+	return len(text) <= MaxBytes && strings.IndexByte(text, 0) < 0
+}
+
+// enter waits for a slot; leave gives it back.
+func (h *Hasher) enter(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
+	leave = func() { <-h.slots }
+	select {
+	case h.slots <- struct{}{}:
+		return leave, nil
+	default:
+	}
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > h.queue {
+		return nil, ErrOverloaded
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return leave, nil
+	case <-timer.C:
+		return nil, ErrOverloaded
+	case <-ctx.Done():
+		return nil, contextError(ctx)
+	}
+}
+
+func contextError(ctx context.Context) error {
+	return fmt.Errorf("password: waiting for a turn: %w", ctx.Err())
+}
+
+// storedHash is a hash of a password by one scheme.
+type storedHash interface {
+	matches(password string) bool
+	isToday(Params) bool // what Hash would write
+}
+
+// read is the stored hash, or the decoy when there is none that can be read.
+func (h *Hasher) read(stored secret.Text) (hash storedHash, known bool) {
+	if hash, ok := readHash(stored.Reveal()); ok {
+		return hash, true
+	}
+	return h.decoy, false
+}
+
+func readHash(text string) (storedHash, bool) {
+	if strings.HasPrefix(text, "$2") {
+		hash := bcryptHash(text)
+		return hash, hash.readable()
+	}
+	return decodeArgon2(text)
+}
+
+// bcryptHash is a hash from an import. bcrypt looks at the first 72 bytes of a
+// password only; the upgrade ends that.
+type bcryptHash string
+
+const (
+	bcryptLength  = 60
+	maxBcryptCost = 14
+)
+
+// readable accepts the prefixes 2a, 2b and 2y, which differ in bugs that other
+// programs once had, costs 4 to 14, and the alphabet of bcrypt.
+func (b bcryptHash) readable() bool {
+	if len(b) != bcryptLength || b[0:2] != "$2" || strings.IndexByte("aby", b[2]) < 0 || b[3] != '$' || b[6] != '$' {
+		return false
+	}
+	for _, c := range []byte(b[7:]) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '.' && c != '/' {
+			return false
+		}
+	}
+	if b[4] < '0' || b[4] > '9' || b[5] < '0' || b[5] > '9' {
+		return false
+	}
+	cost := int(b[4]-'0')*10 + int(b[5]-'0')
+	return cost >= bcrypt.MinCost && cost <= maxBcryptCost
+}
+
+func (b bcryptHash) matches(password string) bool {
+	return bcrypt.CompareHashAndPassword([]byte(b), []byte(password)) == nil
+}
+
+func (bcryptHash) isToday(Params) bool { return false }
+
+func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -1,0 +1,4 @@
+package token
+
+// CacheLen is how many tokens v remembers.
+func CacheLen(v *Verifier) int { return v.cache.Len() }
