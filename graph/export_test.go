@@ -1,0 +1,52 @@
+package graph
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+)
+
+// What the tests of this package reach behind the handler.
+var (
+	NewHandlerFor = newHandler
+	PublicSchema  = publicSchema
+	CheckAccess   = checkAccess
+	ParseBody     = parseBody
+	Failures      = failures[:]
+)
+
+// Count is how many selections were looked at to find what a document asks for,
+// and whether it is too much.
+func Count(query string) (visits, nodes int, refused bool) {
+	doc, err := parser.ParseQuery(&ast.Source{Input: query})
+	if err != nil {
+		panic(err)
+	}
+	c := newCounter(doc)
+	refused = c.check(doc) != nil
+	total := c.selections(doc.Operations[0].SelectionSet, false)
+	return c.visits, total.nodes + total.introspectionNodes, refused
+}
+
+// CachedQueries are the query texts that a handler keeps.
+func CachedQueries(h http.Handler) []string { return h.(*handler).transport.documents.cache.Keys() }
+
+// WithDelivery is a context in which cookies can be handed out; flush writes
+// them into a header.
+func WithDelivery(ctx context.Context) (out context.Context, flush func(http.Header)) {
+	d := &delivery{}
+	return context.WithValue(ctx, deliveryKey{}, d), d.flush
+}
+
+// PutCookie hands out a cookie as a resolver does.
+func PutCookie(ctx context.Context, cookie *http.Cookie) error {
+	return deliver(ctx, func(d *delivery) { d.put(cookie) })
+}
+
+// HandOut hands out what goes with a result, as a resolver does.
+func HandOut(ctx context.Context, result any) error {
+	_, err := handOut(ctx, &Resolver{}, result, nil)
+	return err
+}
