@@ -1,0 +1,149 @@
+package server_test
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/server"
+)
+
+func TestBearer(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		values  []string
+		token   string
+		invalid bool
+	}{
+		{"none", nil, "", false},
+		{"plain", []string{"Bearer a.b-c_d~e+f/g=="}, "a.b-c_d~e+f/g==", false},
+		{"any case", []string{"bEARER abc"}, "abc", false},
+		{"more spaces", []string{"Bearer   abc"}, "abc", false},
+		{"other scheme", []string{"Basic abc"}, "", false},
+		{"longer scheme", []string{"Bearers abc"}, "", false},
+		{"no scheme", []string{""}, "", false},
+		{"no token", []string{"Bearer"}, "", true},
+		{"empty token", []string{"Bearer "}, "", true},
+		{"two headers", []string{"Bearer abc", "Bearer abc"}, "", true},
+		{"two headers, other scheme", []string{"Basic abc", "Bearer abc"}, "", true},
+		{"joined", []string{"Bearer abc, Bearer abc"}, "", true},
+		{"two tokens", []string{"Bearer abc def"}, "", true},
+		{"only padding", []string{"Bearer =="}, "", true},
+		{"padding inside", []string{"Bearer a=b"}, "", true},
+		{"not ascii", []string{"Bearer ä"}, "", true},
+		{"as long as can be", []string{"Bearer " + strings.Repeat("a", server.MaxBearer)}, strings.Repeat("a", server.MaxBearer), false},
+		{"too long", []string{"Bearer " + strings.Repeat("a", server.MaxBearer+1)}, "", true},
+	} {
+		token, invalid := server.Bearer(http.Header{"Authorization": tt.values})
+		if token.Reveal() != tt.token || invalid != tt.invalid {
+			t.Errorf("%s: got %q invalid %t, want %q invalid %t", tt.name, token.Reveal(), invalid, tt.token, tt.invalid)
+		}
+	}
+}
+
+func FuzzBearer(f *testing.F) {
+	f.Add("Bearer abc", "")
+	f.Add("bearer", "Bearer x")
+	f.Add("Basic eDp5", "")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		values := []string{one}
+		if two != "" {
+			values = append(values, two)
+		}
+		token, invalid := server.Bearer(http.Header{"Authorization": values})
+		if invalid && !token.IsEmpty() {
+			t.Errorf("%q: a token although it is invalid", values)
+		}
+		if token.Len() > server.MaxBearer || strings.ContainsAny(token.Reveal(), " \t\r\n,;\"") {
+			t.Errorf("%q: token %q", values, token.Reveal())
+		}
+		if len(values) > 1 && !invalid {
+			t.Errorf("%q: two headers must be invalid", values)
+		}
+		if !token.IsEmpty() && !strings.HasSuffix(strings.TrimRight(one, " "), token.Reveal()) {
+			t.Errorf("%q: token %q is not what was sent", values, token.Reveal())
+		}
+	})
+}
+
+var proxies = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("fd00::/8"),
+}
+
+func TestClientAddress(t *testing.T) {
+	for _, tt := range []struct {
+		name, peer string
+		forwarded  []string
+		want       string
+	}{
+		{"peer", "203.0.113.9:1234", nil, "203.0.113.9"},
+		{"peer is not trusted", "203.0.113.9:1234", []string{"198.51.100.1"}, "203.0.113.9"},
+		{"through a proxy", "10.0.0.1:1234", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"through two", "10.0.0.1:1", []string{"198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
+		{"a forged left end", "10.0.0.1:1", []string{"1.1.1.1, 198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
+		{"two headers", "10.0.0.1:1", []string{"1.1.1.1", "198.51.100.1,10.0.0.2"}, "198.51.100.1"},
+		{"all trusted", "10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		{"nothing forwarded", "10.0.0.1:1", nil, "10.0.0.1"},
+		{"garbage first", "10.0.0.1:1", []string{"198.51.100.1, garbage"}, "10.0.0.1"},
+		{"garbage after a hop", "10.0.0.1:1", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
+		{"empty entry", "10.0.0.1:1", []string{"198.51.100.1, "}, "10.0.0.1"},
+		{"port", "10.0.0.1:1", []string{"198.51.100.1:8080"}, "198.51.100.1"},
+		{"brackets and port", "10.0.0.1:1", []string{"[2001:db8::1]:8080"}, "2001:db8::1"},
+		{"brackets", "10.0.0.1:1", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"half a bracket", "10.0.0.1:1", []string{"[2001:db8::1"}, "10.0.0.1"},
+		{"zone", "10.0.0.1:1", []string{"fe80::1%eth0"}, "fe80::1"},
+		{"mapped", "10.0.0.1:1", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
+		{"mapped peer", "[::ffff:10.0.0.1]:1", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"mapped proxy in between", "10.0.0.1:1", []string{"198.51.100.1, ::ffff:10.9.9.9"}, "198.51.100.1"},
+		{"IPv6 proxy", "[fd00::1]:1", []string{"2001:db8::5"}, "2001:db8::5"},
+		{"no peer", "@", []string{"198.51.100.1"}, "invalid IP"},
+	} {
+		if got := server.ClientAddress(tt.peer, tt.forwarded, proxies).String(); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func FuzzClientAddress(f *testing.F) {
+	f.Add("10.0.0.1:1", "198.51.100.1, 10.0.0.2", "")
+	f.Add("[fd00::1%eth0]:1", "[2001:db8::1]:80", "x")
+	f.Add("203.0.113.9:1", "1.1.1.1", "2.2.2.2")
+	f.Fuzz(func(t *testing.T, peer, first, second string) {
+		got := server.ClientAddress(peer, []string{first, second}, proxies)
+		if got.IsValid() && (got.Is4In6() || got.Zone() != "") {
+			t.Errorf("%q %q %q: %s is not plain", peer, first, second, got)
+		}
+		direct := server.ClientAddress(peer, nil, proxies)
+		trusted := false
+		for _, p := range proxies {
+			trusted = trusted || p.Contains(direct)
+		}
+		if !trusted && got != direct {
+			t.Errorf("%q is no proxy, yet X-Forwarded-For made it %s", peer, got)
+		}
+	})
+}
+
+func TestUserAgent(t *testing.T) {
+	for _, tt := range []struct{ sent, want string }{
+		{"Mozilla/5.0 (X11)", "Mozilla/5.0 (X11)"},
+		{"a\x00b\x1b[31mc\td\x7f", "ab[31mcd"},
+		{"a\xffb\xc3", "ab"},
+		{"a\u202eb\u2028c", "abc"},
+		{strings.Repeat("x", 300), strings.Repeat("x", 256)},
+		{strings.Repeat("ü", 200), strings.Repeat("ü", 128)},
+		{"x" + strings.Repeat("ü", 200), "x" + strings.Repeat("ü", 127)},
+	} {
+		var got string
+		s := open(t, config(&strings.Builder{}), func(_ http.ResponseWriter, r *http.Request) {
+			got = auth.CallerFrom(r.Context()).UserAgent
+		})
+		do(s, "POST", "/graphql", "User-Agent", tt.sent)
+		if got != tt.want || !utf8.ValidString(got) {
+			t.Errorf("%q: got %q, want %q", tt.sent, got, tt.want)
+		}
+	}
+}

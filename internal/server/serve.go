@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+const (
+	// DrainTimeout is how long requests in flight may take to finish.
+	DrainTimeout = 10 * time.Second
+	// MaxHeader is what request line and headers may take together, in bytes.
+	MaxHeader = 16 << 10
+
+	headerTimeout = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+
+	// headerSlack is what net/http adds to its header limit.
+	headerSlack = 4 << 10
+)
+
+// Serve answers requests until ctx ends. Then it is unready, accepts nothing
+// new, and returns nil when what was in flight is answered, or cut off after
+// [DrainTimeout]. Any other return is an error of a listener. Requests run on
+// contexts of their own: the end of ctx does not end them.
+func (s *Server) Serve(ctx context.Context, listeners Listeners) error {
+	return serve(ctx, listeners, &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    MaxHeader - headerSlack,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}, s.cfg.Log, func() { s.draining.Store(true) })
+}
+
+// ServeAdmin answers the operator's paths until ctx ends: Go's profiles under
+// /debug/pprof. It belongs on a listener that only the operator reaches.
+func ServeAdmin(ctx context.Context, listeners Listeners, log *slog.Logger) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", serveNotFound) // flags may hold passwords
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return serve(ctx, listeners, &http.Server{
+		Handler:           defend(mux, log),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    MaxHeader - headerSlack,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}, log, func() {})
+}
+
+func serve(ctx context.Context, listeners Listeners, srv *http.Server, log *slog.Logger, drain func()) error {
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- srv.Serve(l) }()
+	}
+	select {
+	case err := <-failed:
+		_ = srv.Close()
+		return fmt.Errorf("server: %w", err)
+	case <-ctx.Done():
+	}
+	drain()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTimeout)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		log.Warn("requests were still in flight when time was up; they are cut off")
+		if err := srv.Close(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("server: closing: %w", err)
+		}
+	}
+	return nil
+}
