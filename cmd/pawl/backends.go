@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/session/memstore"
+	"github.com/pawlauth/pawl/internal/session/redisstore"
+)
+
+// openDatabase opens the database that a PAWL_DATABASE_URL names.
+func openDatabase(ctx context.Context, url secret.Text) (*gorm.DB, error) {
+	backends := map[string]func(context.Context, string) (*gorm.DB, error){
+		"postgres":   database.Open,
+		"postgresql": database.Open,
+		"sqlite":     database.Open,
+	}
+	scheme, _, _ := strings.Cut(url.Reveal(), ":")
+	open, ok := backends[scheme]
+	if !ok {
+		return nil, &settingError{"PAWL_DATABASE_URL", "must begin with postgres:// or sqlite:"}
+	}
+	db, err := open(ctx, url.Reveal())
+	if err != nil {
+		return nil, &settingError{"PAWL_DATABASE_URL", "cannot be used: " + plain(err)}
+	}
+	return db, nil
+}
+
+// redisClient makes the client that a PAWL_REDIS_URL names. It connects when it
+// is first used.
+func redisClient(url, sentinelPassword secret.Text) (redis.UniversalClient, error) {
+	where, err := parseRedisURL(url.Reveal())
+	if err != nil {
+		return nil, &settingError{"PAWL_REDIS_URL", err.Error()}
+	}
+	backends := map[string]func(redis.UniversalOptions) redis.UniversalClient{
+		"redis": func(o redis.UniversalOptions) redis.UniversalClient { return redis.NewClient(o.Simple()) },
+		"redis+sentinel": func(o redis.UniversalOptions) redis.UniversalClient {
+			return redis.NewFailoverClient(o.Failover())
+		},
+		"redis+cluster": func(o redis.UniversalOptions) redis.UniversalClient { return redis.NewClusterClient(o.Cluster()) },
+	}
+	options := redis.UniversalOptions{
+		Addrs: where.hosts, MasterName: where.master, DB: where.db, TLSConfig: where.tls(),
+		Username: where.user, Password: where.password.Reveal(), SentinelPassword: sentinelPassword.Reveal(),
+
+		// A store that hangs must be an answer within 3 s: the caller's deadline
+		// counts everywhere, and no single attempt may use it up. Everything goes
+		// to masters, which is what UniversalOptions does unless told otherwise.
+		ContextTimeoutEnabled: true,
+		DialTimeout:           redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout,
+		DialerRetries: 1, // commands are repeated, which is enough
+
+		// One short command per request: few connections carry many requests,
+		// and small buffers hold any reply but the longest list.
+		PoolSize: max(32, 16*runtime.GOMAXPROCS(0)), PoolTimeout: redisTimeout,
+		ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10,
+		MaintNotificationsConfig: noMaintenance(), // it would stretch the timeouts above
+	}
+	return backends[where.kind](options), nil
+}
+
+// redisTimeout bounds one attempt at one Redis command.
+const redisTimeout = 800 * time.Millisecond
+
+// openStore is the session store of the settings, with the means to close it.
+func openStore(s settings) (session.Store, func() error, error) {
+	if s.redisURL.IsEmpty() {
+		return memstore.New(time.Now), func() error { return nil }, nil
+	}
+	client, err := redisClient(s.redisURL, s.sentinelPass)
+	if err != nil {
+		return nil, nil, err
+	}
+	return redisstore.New(client, redisstore.Options{}), client.Close, nil
+}
+
+// warnEviction says so when a Redis may throw sessions away. Managed servers
+// that do not tell their configuration are left alone.
+func warnEviction(ctx context.Context, s settings, log *slog.Logger) {
+	if s.redisURL.IsEmpty() {
+		return
+	}
+	client, err := redisClient(s.redisURL, s.sentinelPass)
+	if err != nil {
+		return
+	}
+	defer func() { _ = client.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	policies, err := client.ConfigGet(ctx, "maxmemory-policy").Result()
+	if policy := policies["maxmemory-policy"]; err == nil && policy != "" && policy != "noeviction" {
+		log.Warn("Redis may evict sessions when its memory is full: they come back from the database, slower; set maxmemory-policy to noeviction",
+			"maxmemory_policy", policy)
+	}
+}
+
+// plain is an error of a store in words that repeat nothing of the URL: drivers
+// put hosts, users and whole connection strings into theirs.
+func plain(err error) string {
+	var pg *pgconn.PgError
+	var reply redis.Error
+	var errno syscall.Errno
+	var dns *net.DNSError
+	var network net.Error
+	switch {
+	case errors.As(err, &pg):
+		return fmt.Sprintf("the database refused (SQLSTATE %s)", pg.Code)
+	case errors.As(err, &reply):
+		word, _, _ := strings.Cut(reply.Error(), " ")
+		return "Redis refused (" + word + ")"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &dns):
+		return "the host name cannot be resolved"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	case strings.HasPrefix(err.Error(), "database: "): // written by this program, without the URL
+		return strings.TrimPrefix(err.Error(), "database: ")
+	}
+	return "it does not answer as expected"
+}
+
+// quietRedis sends what the Redis client says by itself to the debug log.
+type quietRedis struct{ log *slog.Logger }
+
+// Printf implements the Redis client's logging interface.
+func (q quietRedis) Printf(ctx context.Context, format string, args ...any) {
+	q.log.DebugContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+type healthcheckCmd struct {
+	Addr string `env:"PAWL_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Where the server listens. Default: :8080."`
+}
+
+// Run succeeds when the server is ready.
+func (c *healthcheckCmd) Run(io streams) error {
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err != nil || port == "0" {
+		return &settingError{"PAWL_ADDR", "must be host:port, with the port that the server has"}
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return &settingError{"PAWL_ADDR", "cannot be asked"}
+	}
+	client := &http.Client{Transport: &http.Transport{}} // no proxy: it is this machine or this pod
+	response, err := client.Do(request)
+	if err != nil {
+		return errors.New("no answer: " + plain(err))
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: HTTP status %d", response.StatusCode)
+	}
+	_, _ = fmt.Fprintln(io.out, "ready")
+	return nil
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/pawlauth/pawl/graph"
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/password"
+	"github.com/pawlauth/pawl/internal/refreshcookie"
+	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/server"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+	"github.com/pawlauth/pawl/internal/user"
+)
+
+// readyLook is the time between two looks whether the revocations are known.
+const readyLook = 5 * time.Millisecond
+
+// node is one running server. dev and serve differ in settings and hooks.
+type node struct {
+	settings
+	log *slog.Logger
+
+	// prepare works on the database before the schema is checked; optional.
+	prepare func(context.Context, *gorm.DB, *password.Hasher) error
+	// ready is called once, when requests are answered. port is the public one.
+	ready func(port int)
+
+	signing *token.Keyring
+	keys    *session.Keyring
+	cookie  *refreshcookie.Cookie
+	hasher  *password.Hasher
+	web     *server.Server
+}
+
+// run serves until ctx ends, and returns nil after an orderly end: requests in
+// flight first, then what is still to be written, then the stores.
+func (n *node) run(ctx context.Context) error {
+	redis.SetLogger(quietRedis{n.log})
+	if err := n.build(); err != nil {
+		return err
+	}
+	public, err := server.Listen(ctx, n.addr)
+	if err != nil {
+		return &settingError{"PAWL_ADDR", "cannot listen there: " + plain(err)}
+	}
+	defer func() { _ = public.Close() }()
+	if err := n.face(public.Port()); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var web sync.WaitGroup
+	if n.adminAddr != "" {
+		admin, err := server.Listen(ctx, n.adminAddr)
+		if err != nil {
+			return &settingError{"PAWL_ADMIN_ADDR", "cannot listen there: " + plain(err)}
+		}
+		web.Go(func() {
+			if err := server.ServeAdmin(ctx, admin, n.log); err != nil {
+				stop(err)
+			}
+		})
+	}
+	web.Go(func() {
+		if err := n.web.Serve(ctx, public); err != nil {
+			stop(err)
+		}
+	})
+	n.log.Info("listening", "address", public[0].Addr().String())
+	err = n.work(ctx, public.Port(), func() { stop(nil); web.Wait() })
+	stop(err)
+	web.Wait()
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	n.log.Info("stopped")
+	return err
+}
+
+// build makes what needs neither network nor store.
+func (n *node) build() error {
+	files, err := loadKeys(n.keysDir)
+	if err == nil {
+		n.signing, n.keys, err = files.rings()
+	}
+	if err != nil {
+		return &settingError{"PAWL_KEYS_DIR", err.Error()}
+	}
+	if n.hasher, err = password.New(n.argon2, n.hashConcurrency); err != nil {
+		return &settingError{"PAWL_ARGON2_MEMORY", err.Error()}
+	}
+	n.cookie = refreshcookie.New(refreshcookie.Config{Secure: n.secureCookie, SameSite: n.sameSite})
+	return nil
+}
+
+// face makes the public side for the port that was opened.
+func (n *node) face(port int) (err error) {
+	if n.developer && n.allowedOrigins == nil {
+		n.allowedOrigins = devOrigins(port)
+	}
+	if len(n.allowedOrigins) == 0 {
+		n.log.Warn("PAWL_ALLOWED_ORIGINS is empty: browsers are refused, only clients with BODY delivery are served")
+	}
+	config := server.Config{
+		JWKS:             n.signing.JWKS,
+		Cookie:           n.cookie,
+		RootToExplorer:   n.developer,
+		AllowedOrigins:   n.allowedOrigins,
+		WebviewOrigins:   n.webviewOrigins,
+		TrustedProxies:   n.trustedProxies,
+		CrossSiteCookies: n.sameSite == http.SameSiteNoneMode,
+		Log:              n.log,
+	}
+	if n.explorer {
+		config.Explorer = explorer()
+	}
+	n.web, err = server.New(config)
+	return err
+}
+
+// work opens the stores and answers requests until ctx ends. drain stops the
+// listeners and returns when the requests in flight are answered.
+func (n *node) work(ctx context.Context, port int, drain func()) error {
+	db, err := openDatabase(ctx, n.databaseURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = database.Close(db) }()
+	store, closeStore, err := openStore(n.settings)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeStore() }()
+	if err := waitForStores(ctx, n.log, db, store); err != nil {
+		return ended(ctx, err)
+	}
+	lost, release, err := n.lease(ctx, db)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	defer release()
+	if err := n.checkDatabase(ctx, db); err != nil {
+		return ended(ctx, err)
+	}
+	warnEviction(ctx, n.settings, n.log)
+	service, err := n.service(db, store)
+	if err != nil {
+		return err
+	}
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ran := make(chan error, 1)
+	go func() { ran <- service.Run(behind) }()
+	err = n.answer(ctx, service, port, ran, lost)
+	drain()
+	stop()
+	return errors.Join(err, <-ran)
+}
+
+// answer opens the API as soon as the revocations are known, and returns when
+// ctx ends, or something without which requests must not be answered.
+func (n *node) answer(ctx context.Context, service *auth.Service, port int, ran chan error, lost <-chan struct{}) error {
+	handler, err := graph.NewHandler(graph.Config{
+		Auth: service, Cookie: n.cookie, MaxBody: n.maxBody,
+		Introspection: n.introspection, Suggestions: n.developer,
+		Log: n.log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	look := time.NewTicker(readyLook)
+	defer look.Stop()
+	for open := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-lost:
+			return errors.New("another server took over the database: two servers with sessions in memory would disagree")
+		case err := <-ran:
+			ran <- nil // for whoever waits for the end
+			return fmt.Errorf("the work behind the requests ended: %w", err)
+		case <-look.C:
+		}
+		if !open && service.Ready() {
+			open = true
+			look.Stop()
+			n.web.Open(handler)
+			n.log.Info("ready")
+			n.ready(port)
+		}
+	}
+}
+
+func (n *node) service(db *gorm.DB, store session.Store) (*auth.Service, error) {
+	issuer, err := token.NewIssuer(n.signing, n.access, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := token.NewVerifier(n.signing, n.access, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return auth.New(auth.Config{
+		Users:            user.New(db, time.Now),
+		Ledger:           ledger.New(db, time.Now),
+		Store:            store,
+		Keys:             n.keys,
+		Issuer:           issuer,
+		Verifier:         verifier,
+		Hasher:           n.hasher,
+		Feed:             revocation.NewLocal(time.Now),
+		Revoked:          revocation.NewSet(time.Now),
+		Policy:           n.policy,
+		ReconcileEvery:   n.reconcile,
+		LoginMinDuration: n.loginMin,
+		PasswordContext:  n.passwordWords,
+		Log:              n.log,
+		Now:              time.Now,
+	})
+}

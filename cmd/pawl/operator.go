@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/session/redisstore"
+	"github.com/pawlauth/pawl/internal/user"
+	"github.com/pawlauth/pawl/migrations"
+)
+
+// operator is what commands about accounts and sessions work with.
+type operator struct {
+	*auth.Accounts
+	db  *gorm.DB
+	err streams
+}
+
+// operate opens the stores of the flags for f. Redis is optional: without it
+// running servers follow the database.
+func (f storeFlags) operate(io streams, work func(context.Context, *operator) error) error {
+	if f.DatabaseURL == "" {
+		return &settingError{"PAWL_DATABASE_URL", "must be set; sqlite:./.pawl/pawl.db is that of pawl dev"}
+	}
+	redis.SetLogger(quietRedis{slog.New(slog.DiscardHandler)})
+	ctx, stop := untilSignal()
+	defer stop()
+	db, err := openDatabase(ctx, secret.New(f.DatabaseURL))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = database.Close(db) }()
+	if err := checkSchema(ctx, db); err != nil {
+		return err
+	}
+	op := &operator{db: db, err: io, Accounts: &auth.Accounts{Users: user.New(db, time.Now), Ledger: ledger.New(db, time.Now)}}
+	if f.RedisURL != "" {
+		client, err := redisClient(secret.New(f.RedisURL), secret.New(f.RedisSentinelPassword))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }()
+		op.Store, op.Feed = redisstore.New(client, redisstore.Options{}), revocation.NewLocal(time.Now)
+	}
+	return work(ctx, op)
+}
+
+// checkSchema refuses a database that does not answer or whose schema is behind.
+func checkSchema(ctx context.Context, db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return err
+	}
+	switch current, err := migrations.Current(ctx, pool, database.Dialect(db)); {
+	case err != nil:
+		return &settingError{"PAWL_DATABASE_URL", "the schema cannot be read: " + plain(err)}
+	case !current:
+		return &settingError{"PAWL_DATABASE_URL", "the database schema is behind this program; mend it with: pawl migrate up"}
+	}
+	return nil
+}
+
+// byEmail is the account of an email.
+func (o *operator) byEmail(ctx context.Context, email string) (user.User, error) {
+	u, err := o.Users.ByEmail(ctx, email)
+	switch {
+	case errors.Is(err, user.ErrNotFound):
+		return u, errors.New("there is no account with this email")
+	case errors.Is(err, user.ErrEmail):
+		return u, errors.New("this is not an email address")
+	}
+	return u, err
+}
+
+// say tells what became of sessions, and how soon running servers know.
+func (o *operator) say(what string, effect auth.Effect) {
+	_, _ = fmt.Fprintf(o.err.out, "%s; sessions ended: %d\n", what, len(effect.Ended))
+	follow := fmt.Sprintf("within %s (pawl dev: %s)", short(followServe), short(followDev))
+	switch {
+	case len(effect.Ended) == 0:
+	case effect.AtOnce:
+		_, _ = fmt.Fprintf(o.err.err, "Refresh tokens are refused at once; running servers refuse access tokens %s.\n", follow)
+	case effect.Delay != nil:
+		_, _ = fmt.Fprintf(o.err.err, "PAWL_REDIS_URL: %s; running servers follow the database %s.\n", plain(effect.Delay), follow)
+	default:
+		_, _ = fmt.Fprintf(o.err.err, "PAWL_REDIS_URL is not set; running servers follow the database %s.\n", follow)
+	}
+}

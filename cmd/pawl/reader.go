@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pawlauth/pawl/internal/server"
+)
+
+// reader turns text into values and remembers the first setting that was wrong.
+type reader struct{ err error }
+
+// choices are the words a setting may have.
+type choices[T any] []struct {
+	word  string
+	value T
+}
+
+var onOff = choices[bool]{{"on", true}, {"off", false}}
+
+// settingError names a setting and what to do about it, never its value.
+type settingError struct{ setting, problem string }
+
+func (e *settingError) Error() string { return e.setting + ": " + e.problem }
+
+func (r *reader) refuse(setting, problem string) {
+	if r.err == nil {
+		r.err = &settingError{setting, problem}
+	}
+}
+
+func oneOf[T any](r *reader, setting, text string, words choices[T]) (value T) {
+	names := make([]string, len(words))
+	for i, c := range words {
+		if c.word == text {
+			return c.value
+		}
+		names[i] = c.word
+	}
+	r.refuse(setting, "must be one of: "+strings.Join(names, ", "))
+	return value
+}
+
+// duration reads a duration with units; a bare number is refused, 0 too.
+func (r *reader) duration(setting, text string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || !unicode.IsLetter(rune(text[len(text)-1])) {
+		r.refuse(setting, "must be a duration with units, as in 90s, 15m or 168h")
+		return 0
+	}
+	if d < least || d > most {
+		r.refuse(setting, fmt.Sprintf("must be between %s and %s", short(least), short(most)))
+	}
+	return d
+}
+
+// short spells a duration as people do: 1h, not 1h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (r *reader) number(setting, text string, least, most int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		r.refuse(setting, fmt.Sprintf("must be a whole number from %d to %d", least, most))
+		return least
+	}
+	return n
+}
+
+// size reads a number of bytes with a binary unit.
+func (r *reader) size(setting, text string, least, most int64) int64 {
+	for _, unit := range []struct {
+		name  string
+		shift int
+	}{{"KiB", 10}, {"MiB", 20}, {"B", 0}} {
+		digits, ok := strings.CutSuffix(text, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64>>unit.shift {
+			break
+		}
+		if n <<= unit.shift; n < least || n > most {
+			r.refuse(setting, fmt.Sprintf("must be between %dKiB and %dMiB", least>>10, most>>20))
+		}
+		return n
+	}
+	r.refuse(setting, "must be a size with units, as in 64KiB or 1MiB")
+	return least
+}
+
+func (r *reader) addr(setting, text string) string {
+	_, port, err := net.SplitHostPort(text)
+	if _, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil {
+		r.refuse(setting, "must be host:port, as in localhost:8080 or :8080")
+	}
+	return text
+}
+
+// name reads a text that must be there and has no blanks.
+func (r *reader) name(setting, text string) string {
+	switch {
+	case text == "":
+		r.refuse(setting, "must be set")
+	case strings.ContainsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }):
+		r.refuse(setting, "must not contain blanks or control characters")
+	}
+	return text
+}
+
+// list splits at commas; blanks around the items are dropped.
+func list(text string) []string {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	items := strings.Split(text, ",")
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return items
+}
+
+func (r *reader) origins(setting, text string, webview bool) []string {
+	items := list(text)
+	for i, origin := range items {
+		if err := server.CheckOrigin(origin, webview); err != nil {
+			r.refuse(setting, fmt.Sprintf("item %d: %v", i+1, err))
+		}
+	}
+	return items
+}
+
+func (r *reader) prefixes(setting, text string) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for i, item := range list(text) {
+		p, err := netip.ParsePrefix(item)
+		if err != nil || p.Addr().Is4In6() {
+			r.refuse(setting, fmt.Sprintf("item %d: must be a network, as in 10.0.0.0/8 or 192.0.2.1/32", i+1))
+			continue
+		}
+		if p != p.Masked() {
+			r.refuse(setting, fmt.Sprintf("item %d: has address bits beyond its length", i+1))
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes
+}

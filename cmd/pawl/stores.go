@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+const (
+	storePatience = 30 * time.Second       // for stores that do not answer yet
+	storeRetry    = 250 * time.Millisecond // between two looks
+	storeAnswer   = 2 * time.Second        // for one look
+)
+
+// waitForStores returns when both stores answered once, or names the setting of
+// the one that did not within storePatience.
+func waitForStores(ctx context.Context, log *slog.Logger, db *gorm.DB, store session.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	err := waitFor(ctx, log, "PAWL_DATABASE_URL", func(ctx context.Context) error { return database.Ping(ctx, db) })
+	if err != nil {
+		return err
+	}
+	return waitFor(ctx, log, "PAWL_REDIS_URL", store.Ping)
+}
+
+func waitFor(ctx context.Context, log *slog.Logger, setting string, ping func(context.Context) error) error {
+	problem := "no answer in time"
+	for told := false; ; told = true {
+		look, cancel := context.WithTimeout(ctx, storeAnswer)
+		err := ping(look)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil { // otherwise the look was cut short and says nothing new
+			problem = plain(err)
+		}
+		if !told {
+			log.Warn("waiting for a store", "setting", setting, "problem", problem)
+		}
+		select {
+		case <-ctx.Done():
+			return &settingError{setting, "no good answer within " + short(storePatience) + ": " + problem}
+		case <-time.After(storeRetry):
+		}
+	}
+}
+
+// lease takes the exclusive right to keep the database's sessions in memory,
+// where that is where they are kept.
+func (n *node) lease(ctx context.Context, db *gorm.DB) (lost <-chan struct{}, release func(), err error) {
+	if !n.redisURL.IsEmpty() {
+		return nil, func() {}, nil
+	}
+	lease, err := ledger.AcquireLease(ctx, db)
+	switch {
+	case errors.Is(err, ledger.ErrLeased) && n.developer:
+		return nil, nil, &settingError{"PAWL_DATA_DIR", "another pawl runs on this folder; stop it, or choose another folder"}
+	case errors.Is(err, ledger.ErrLeased):
+		return nil, nil, &settingError{"PAWL_SESSION_STORE", "another server with sessions in memory runs on this database; there can be one"}
+	case err != nil:
+		return nil, nil, &settingError{"PAWL_DATABASE_URL", "the lease for a server with sessions in memory could not be taken: " + plain(err)}
+	}
+	return lease.Lost(), func() { _ = lease.Release() }, nil
+}
+
+// checkDatabase prepares the database, where this command does so, and refuses
+// a schema that is behind.
+func (n *node) checkDatabase(ctx context.Context, db *gorm.DB) error {
+	if n.prepare != nil {
+		if err := n.prepare(ctx, db, n.hasher); err != nil {
+			return err
+		}
+	}
+	return checkSchema(ctx, db)
+}
+
+// ended is nil instead of err when the program was told to stop meanwhile.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
