@@ -51,6 +51,10 @@ type serverFlags struct {
 	LogLevel      string `env:"PAWL_LOG_LEVEL" default:"info" placeholder:"info" help:"debug, info, warn or error. Default: info."`
 }
 
+// verifiedTokens is how many access tokens are remembered as verified, at less
+// than a kilobyte each: those of the clients that are active now.
+const verifiedTokens = 16_384
+
 // settings are what the flags come to.
 type settings struct {
 	addr, adminAddr string // adminAddr is empty for none
@@ -98,6 +102,7 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 		sameSite: oneOf(&r, "PAWL_COOKIE_SAMESITE", f.CookieSamesite, choices[http.SameSite]{
 			{"strict", http.SameSiteStrictMode}, {"lax", http.SameSiteLaxMode}, {"none", http.SameSiteNoneMode}}),
 		access: token.Config{
+			CacheSize: verifiedTokens,
 			Issuer:   r.name("PAWL_ISSUER", f.Issuer),
 			Audience: r.name("PAWL_AUDIENCE", f.Audience),
 			TTL:      r.duration("PAWL_ACCESS_TTL", f.AccessTTL, l.shortest, time.Hour),

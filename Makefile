@@ -1,0 +1,71 @@
+# Pawl's chores. `make help` lists them; the ones that need Redis and PostgreSQL
+# start private ones and stop them again (scripts/with-services).
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Built from source on first use (about two minutes on two cores), from Go's cache afterwards.
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+FUZZTIME ?= 30s
+BENCHTIME ?= 2s
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## the embedded default on http://localhost:8080, nothing to install
+	go run ./cmd/pawl dev
+
+.PHONY: build
+build: ## one static binary: bin/pawl
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/pawl ./cmd/pawl
+
+.PHONY: test
+test: ## every test, with the race detector, against a real Redis and PostgreSQL (installs what is missing)
+	@scripts/need cc redis postgresql
+	scripts/with-services env CGO_ENABLED=1 go test -race -timeout 10m $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, golangci-lint
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; }
+	go vet ./...
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: generate
+generate: ## write generated code anew
+	go generate ./...
+
+.PHONY: verify
+verify: ## generated code and go.mod are what `make generate` and `go mod tidy` would write
+	scripts/verify-generated
+	go mod tidy -diff
+
+.PHONY: bench
+bench: ## benchmarks against a real Redis and PostgreSQL (BENCH=regexp, BENCHTIME=2s)
+	scripts/with-services go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -benchtime $(BENCHTIME) ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: mutants
+mutants: ## sabotage the rules one by one; the suites must catch each
+	@scripts/need redis postgresql
+	scripts/with-services go run ./scripts/mutants
+
+.PHONY: audit
+audit: ## the GraphQL-over-HTTP audit suite against a running server (installs npm if missing)
+	@scripts/need npm
+	npm ci --prefix scripts/audit --no-audit --no-fund --loglevel=error
+	scripts/with-dev sh -c 'node scripts/audit/audit.mjs "$$PAWL_URL/graphql"'
+
+.PHONY: ci
+ci: ## everything that must hold before a change lands
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
