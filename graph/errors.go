@@ -51,7 +51,7 @@ type failure struct {
 
 // failures is the one table from errors to codes. What is not in it is
 // INTERNAL_SERVER_ERROR.
-var failures = [...]failure{
+var failures = [...]failure{ //nolint:gochecknoglobals // a table, never written
 	{auth.ErrTokenMissing, codeUnauthenticated, "TOKEN_MISSING", "Send an access token as Authorization: Bearer.", 0},
 	{auth.ErrTokenExpired, codeUnauthenticated, "TOKEN_EXPIRED", "The access token has expired. Refresh the session and repeat the request.", 0},
 	{auth.ErrTokenInvalid, codeUnauthenticated, "TOKEN_INVALID", "The access token is not valid here. Refresh the session or sign in again.", 0},

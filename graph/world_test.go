@@ -1,7 +1,6 @@
 package graph_test
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -87,7 +86,7 @@ func newWorld(t testing.TB) *world {
 		Users: w.users, Ledger: rows, Store: store, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: feed, Revoked: revocation.NewSet(w.clock.now),
 		Policy:         session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
-		ReconcileEvery: time.Second, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: w.clock.now,
+		ReconcileEvery: time.Second, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)
 	hash, err := hasher.Hash(t.Context(), secret.New(goodPassword))

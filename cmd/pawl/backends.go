@@ -141,5 +141,5 @@ type quietRedis struct{ log *slog.Logger }
 
 // Printf implements the Redis client's logging interface.
 func (q quietRedis) Printf(ctx context.Context, format string, args ...any) {
-	q.log.DebugContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
+	q.log.DebugContext(ctx, "redis client", "says", fmt.Sprintf(format, args...))
 }

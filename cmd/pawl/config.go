@@ -103,10 +103,10 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 			{"strict", http.SameSiteStrictMode}, {"lax", http.SameSiteLaxMode}, {"none", http.SameSiteNoneMode}}),
 		access: token.Config{
 			CacheSize: verifiedTokens,
-			Issuer:   r.name("PAWL_ISSUER", f.Issuer),
-			Audience: r.name("PAWL_AUDIENCE", f.Audience),
-			TTL:      r.duration("PAWL_ACCESS_TTL", f.AccessTTL, l.shortest, time.Hour),
-			Leeway:   r.duration("PAWL_LEEWAY", f.Leeway, 0, time.Minute),
+			Issuer:    r.name("PAWL_ISSUER", f.Issuer),
+			Audience:  r.name("PAWL_AUDIENCE", f.Audience),
+			TTL:       r.duration("PAWL_ACCESS_TTL", f.AccessTTL, l.shortest, time.Hour),
+			Leeway:    r.duration("PAWL_LEEWAY", f.Leeway, 0, time.Minute),
 		},
 		policy:        f.policy(&r, l),
 		argon2:        f.argon2(&r, l),
@@ -159,7 +159,7 @@ func (f *serverFlags) policy(r *reader, l limits) session.Policy {
 
 // owaspFloor is the least memory in KiB for a number of passes (OWASP Password
 // Storage Cheat Sheet, argon2id; the last line holds for more passes too).
-var owaspFloor = [...]int{1: 47104, 2: 19456, 3: 12288, 4: 9216, 5: 7168}
+var owaspFloor = [...]int{1: 47104, 2: 19456, 3: 12288, 4: 9216, 5: 7168} //nolint:gochecknoglobals // a table, never written
 
 func (f *serverFlags) argon2(r *reader, l limits) password.Params {
 	// The upper ends are what a stored hash may ask for: beyond them a hash

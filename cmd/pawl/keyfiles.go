@@ -42,7 +42,7 @@ type refreshKey struct {
 
 // exampleKeys are private keys that everybody knows, by thumbprint: those of
 // RFC 8037 (A.1), RFC 7517 (A.2: RSA, P-256) and RFC 7515 (A.3).
-var exampleKeys = [...]string{
+var exampleKeys = [...]string{ //nolint:gochecknoglobals // a table, never written
 	"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
 	"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
 	"cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s",

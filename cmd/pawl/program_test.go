@@ -237,7 +237,7 @@ type answer struct {
 
 // token is a text of the answer's first root field, nested ones with dots.
 func (a answer) text(field, path string) string {
-	var value any = map[string]any(a.Data[field])
+	var value any = a.Data[field]
 	for _, name := range strings.Split(path, ".") {
 		object, _ := value.(map[string]any)
 		value = object[name]

@@ -22,7 +22,7 @@ type choices[T any] []struct {
 	value T
 }
 
-var onOff = choices[bool]{{"on", true}, {"off", false}}
+var onOff = choices[bool]{{"on", true}, {"off", false}} //nolint:gochecknoglobals // a table, never written
 
 // settingError names a setting and what to do about it, never its value.
 type settingError struct{ setting, problem string }

@@ -52,7 +52,8 @@ func FuzzParseRedisURL(f *testing.F) {
 		if err == nil && (len(hosts) == 0 || strings.Contains(strings.Join(hosts, ""), "@")) {
 			t.Errorf("%q: got hosts %q", url, hosts)
 		}
-		if err != nil && len(url) > 12 && strings.Contains(err.Error(), url) {
+		_, rest, _ := strings.Cut(url, "://") // the schemes are named, what follows is not
+		if err != nil && len(rest) > 12 && strings.Contains(err.Error(), rest) {
 			t.Errorf("%q: the error repeats it: %v", url, err)
 		}
 	})

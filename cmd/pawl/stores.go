@@ -86,7 +86,7 @@ func (n *node) checkDatabase(ctx context.Context, db *gorm.DB) error {
 // ended is nil instead of err when the program was told to stop meanwhile.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // an orderly stop
 	}
 	return err
 }

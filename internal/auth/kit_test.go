@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -175,7 +174,7 @@ func (w *world) restart(keys ...session.Key) {
 	w.svc, err = auth.New(auth.Config{
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: revocation.NewLocal(w.clock.now), Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
-		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: w.clock.now,
+		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)
 }

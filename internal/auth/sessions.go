@@ -74,7 +74,7 @@ func (s *Service) overlay(entry ledger.Entry, hot map[uuid.UUID]session.State) s
 func (s *Service) RevokeSession(ctx context.Context, c Caller, claims *token.Claims, in RevokeSessionInput) (*RevokeSessionPayload, error) {
 	id, err := uuid.Parse(in.SessionID)
 	if err != nil {
-		return &RevokeSessionPayload{}, nil //nolint:nilerr // looks like an unknown session
+		return &RevokeSessionPayload{}, nil // looks like an unknown session
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()

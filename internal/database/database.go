@@ -37,7 +37,7 @@ func Open(ctx context.Context, url string) (*gorm.DB, error) {
 	case "sqlite":
 		dialector, err = openSQLite(ctx, rest)
 	default:
-		err = errors.New("database: the URL must begin with postgres:// or sqlite:")
+		err = errors.New("database: the URL must begin with postgres:// or with sqlite: and a path")
 	}
 	if err != nil {
 		return nil, err

@@ -87,12 +87,12 @@ func TestFormattingHidesTheContent(t *testing.T) {
 
 func TestLoggingHidesTheContent(t *testing.T) {
 	for name, holder := range holders() {
-		for handler, make := range map[string]func(*bytes.Buffer) slog.Handler{
+		for handler, open := range map[string]func(*bytes.Buffer) slog.Handler{
 			"text": func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
 			"json": func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		} {
 			var out bytes.Buffer
-			logger := slog.New(make(&out))
+			logger := slog.New(open(&out))
 			logger.Info("x", "k", holder)
 			logger.With("k", holder).Error("x", slog.Group("g", slog.Any("k", holder)))
 			refuse(t, name+" slog "+handler, out.String())

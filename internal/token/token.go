@@ -28,9 +28,11 @@ const (
 	clientID  = "pawl"
 	// maxSize is the longest token that is looked at, in bytes.
 	maxSize = 4096
-	// MaxTTL and MaxLeeway bound together how long after its issue a token can
-	// be accepted; the memory of revoked sessions is made to outlast it.
-	MaxTTL    = time.Hour
+	// MaxTTL bounds the life of a token. Together with MaxLeeway it bounds how
+	// long after its issue a token can be accepted; the memory of revoked
+	// sessions is made to outlast both.
+	MaxTTL = time.Hour
+	// MaxLeeway bounds the clock difference that is allowed to a token.
 	MaxLeeway = time.Minute
 )
 
