@@ -24,7 +24,9 @@ func handOut[T any](ctx context.Context, r *Resolver, result T, err error) (T, e
 			err = r.setCookie(ctx, v.Credential, v.Session)
 		}
 	case *auth.RefreshTokenPayload:
-		err = r.setCookie(ctx, v.Credential, v.Session)
+		if !v.Unchanged {
+			err = r.setCookie(ctx, v.Credential, v.Session)
+		}
 	case *auth.ChangePasswordPayload:
 		err = r.setCookie(ctx, v.Credential, v.Session)
 	case *auth.LogoutPayload:

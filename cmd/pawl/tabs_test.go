@@ -82,13 +82,14 @@ func TestTabs(t *testing.T) {
 	seen := map[string]int{}
 	for _, a := range late {
 		browser.deliver(a)
-		set, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";")
-		seen[set]++
+		if set, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";"); set != "" {
+			seen[set]++
+		}
 		if a.Data["refreshToken"]["rotated"] == true {
 			turned++
 		}
 	}
-	if turned > 1 || len(seen) != 1 {
+	if turned > 1 || len(seen) > 1 {
 		t.Errorf("got %d turns and %d distinct cookies among the late answers, want at most 1 and 1", turned, len(seen))
 	}
 	if a, err := refreshCookie(second, browser.get()); err != nil || len(a.Errors) > 0 {

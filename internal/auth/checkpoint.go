@@ -35,15 +35,28 @@ type checkpoints struct {
 
 	mu      sync.Mutex
 	waiting map[uuid.UUID]session.Checkpoint
-	written map[uuid.UUID]time.Time // when a session's row was last written
+	written map[uuid.UUID]writtenRow
 	dropped uint64
+}
+
+// writtenRow is what was last written of a session, and when.
+type writtenRow struct {
+	at         time.Time
+	generation uint64
+	turnedAt   time.Time
+}
+
+// contradicts reports whether hot state that has come to cp cannot have passed
+// through what was written: it was rolled back in between.
+func (w writtenRow) contradicts(cp session.Checkpoint) bool {
+	return cp.Generation < w.generation || cp.Generation == w.generation && !cp.TurnedAt.Equal(w.turnedAt)
 }
 
 func newCheckpoints(l *ledger.Ledger, store session.Store, e *endings, policy session.Policy, log *slog.Logger, now func() time.Time) *checkpoints {
 	return &checkpoints{
 		ledger: l, store: store, endings: e, policy: policy, log: log, now: now,
 		waiting: make(map[uuid.UUID]session.Checkpoint),
-		written: make(map[uuid.UUID]time.Time),
+		written: make(map[uuid.UUID]writtenRow),
 	}
 }
 
@@ -102,19 +115,19 @@ func (c *checkpoints) due(all bool) []session.Checkpoint {
 		c.log.Error("too many checkpoints wait; some were dropped", "dropped", c.dropped)
 		c.dropped = 0
 	}
-	for id, at := range c.written {
-		if now.Sub(at) >= checkpointPause {
+	for id, row := range c.written {
+		if now.Sub(row.at) >= checkpointPause {
 			delete(c.written, id)
 		}
 	}
 	var due []session.Checkpoint
 	for id, cp := range c.waiting {
-		if _, early := c.written[id]; early && !all {
+		if row, early := c.written[id]; early && !all && !row.contradicts(cp) {
 			continue
 		}
 		due = append(due, cp)
 		delete(c.waiting, id)
-		c.written[id] = now
+		c.written[id] = writtenRow{at: now, generation: cp.Generation, turnedAt: cp.TurnedAt}
 	}
 	return due
 }

@@ -19,9 +19,8 @@ func TestLostHotStateComesBack(t *testing.T) {
 		w.hot.flush()
 		w.restart()
 		before := c.token
-		if !c.refresh().Rotated { // ahead of the checkpoint: adopted, and turns
-			t.Fatal("refresh after a loss: want rotated")
-		}
+		c.same(before, "", before) // ahead of the checkpoint: adopted, and turns a grace later
+		c.turn()
 		c.same(before, "", c.token)
 		fresh.refresh() // at the checkpoint
 		c.authenticates(nil)
@@ -54,8 +53,8 @@ func TestRolledBackStoreIsLifted(t *testing.T) {
 		snapshot := w.snapshot(c)
 		c.turn()
 		c.turn()
-		w.svc.Flush(w.Context())
-		w.clock.step(time.Minute + time.Second)
+		w.svc.FlushDue(w.Context())
+		w.clock.step(w.policy.Grace + time.Second) // sooner than a checkpoint is due again
 		w.rollBack(snapshot)
 
 		thief := &client{w: w, caller: phone, token: stolen}
@@ -278,6 +277,18 @@ func TestReconcile(t *testing.T) {
 		w.restart()
 		w.dbDown.Store(true)
 		c.wants(c.token, auth.ErrRefreshRevoked) // the store was told
+	})
+}
+
+// Hot state that forgot an end does not count while this node knows better.
+func TestRevokedSetGuardsRefreshes(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		snapshot := w.snapshot(c)
+		w.logout(c)
+		w.rollBack(snapshot)
+		c.wants(c.token, auth.ErrRefreshRevoked)
 	})
 }
 

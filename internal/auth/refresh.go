@@ -103,8 +103,9 @@ func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v sess
 		AccessToken: access,
 		// Nobody else knows an attempt that the server drew: the same one twice
 		// is this very call, sent to the store again after a lost reply.
-		Rotated: v.Outcome == session.Rotated || v.Outcome == session.Retried && !p.Attempt.FromClient(),
-		Session: sess,
+		Rotated:   v.Outcome == session.Rotated || v.Outcome == session.Retried && !p.Attempt.FromClient(),
+		Unchanged: v.Outcome == session.Unchanged,
+		Session:   sess,
 	}, nil
 }
 

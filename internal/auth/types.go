@@ -85,11 +85,14 @@ type RefreshTokenInput struct {
 }
 
 // RefreshTokenPayload is a refreshed session. Rotated says that this call
-// replaced the refresh token.
+// replaced the refresh token. Unchanged says that the caller presented the newest
+// token: a cookie must not be set again then, because an answer that arrives
+// late would put it in the place of a newer one.
 type RefreshTokenPayload struct {
 	Credential
 	AccessToken token.AccessToken
 	Rotated     bool
+	Unchanged   bool
 	Session     session.Session
 }
 

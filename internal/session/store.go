@@ -103,8 +103,9 @@ type End struct {
 type Store interface {
 	// Create starts the session of s as given, at s.Generation. Where its user
 	// then has more than limit live sessions, the least recently used others end
-	// with [ReasonEvicted]; they are returned. Expired sessions are dropped and
-	// do not count; tombstones older than ten minutes may be dropped when the
+	// with [ReasonEvicted]; they are returned. Sessions past their absolute expiry
+	// are dropped and do not count; those past idle expiry do, so that they cannot
+	// pile up, and are the first to go; tombstones older than ten minutes may be dropped when the
 	// user has many. A session that has a tombstone is ErrEnded; one that exists
 	// already is left as it is (a repeated Create is one Create).
 	Create(ctx context.Context, s State, limit int) (evicted []End, err error)
@@ -132,8 +133,8 @@ type Store interface {
 	//     within one grace of a recovery: Recovering;
 	//     otherwise the session ends: Reuse
 	// 10. the current generation: Unchanged within the grace (inclusive) of the
-	//     last turn, except for generation 1 and a grace of 0; otherwise it
-	//     turns: Rotated
+	//     last turn or of a recovery, except for generation 1 and a grace of 0;
+	//     otherwise it turns: Rotated
 	// 11. an outcome that would hand out tokens after idle expiry was reached:
 	//     Expired, and nothing changes
 	//
@@ -157,8 +158,9 @@ type Store interface {
 	// not. A session that has a tombstone keeps the one it has.
 	Revoke(ctx context.Context, userID uuid.UUID, ends []End) error
 
-	// List returns the live hot state of a user's sessions, in no order. It is
-	// not complete: hot state may be missing.
+	// List returns the hot state of a user's sessions that have no tombstone and
+	// are not past their absolute expiry, in no order. It is not complete: hot
+	// state may be missing.
 	List(ctx context.Context, userID uuid.UUID) ([]State, error)
 
 	// Ping reports whether the store answers.

@@ -269,7 +269,7 @@ func earliest(a, b time.Time) time.Time {
 
 // notBefore keeps time from running backwards within a session.
 func notBefore(now time.Time, state session.State) time.Time {
-	for _, t := range []time.Time{state.LastUsedAt, state.TurnedAt} {
+	for _, t := range []time.Time{state.LastUsedAt, state.TurnedAt, state.RecoveredAt} {
 		if t.After(now) {
 			now = t
 		}

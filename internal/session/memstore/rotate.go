@@ -58,7 +58,7 @@ func judge(state session.State, p session.Presented, policy session.Policy, now 
 	case state.Held && !p.Attempt.FromClient():
 		return session.AttemptRequired
 	}
-	outcome := judgeCurrent(state, policy, now)
+	outcome := judgeCurrent(state, policy, now, recovering)
 	if p.Generation < state.Generation {
 		outcome = judgePrevious(state, p, policy, now, recovering)
 	}
@@ -68,8 +68,8 @@ func judge(state session.State, p session.Presented, policy session.Policy, now 
 	return outcome
 }
 
-func judgeCurrent(state session.State, policy session.Policy, now time.Time) session.Outcome {
-	if state.Generation > 1 && within(now, state.TurnedAt, policy.Grace) {
+func judgeCurrent(state session.State, policy session.Policy, now time.Time, recovering bool) session.Outcome {
+	if state.Generation > 1 && (recovering || within(now, state.TurnedAt, policy.Grace)) {
 		return session.Unchanged
 	}
 	return session.Rotated

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -108,5 +109,13 @@ func parseMillis(s string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-// clean keeps the separator out of what clients may choose.
-func clean(s string) string { return strings.ReplaceAll(s, sep, "") }
+// clean keeps control characters out of what clients may choose: the separator,
+// and NUL, at which Lua's string.format cuts.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -19,7 +19,7 @@ local adopt, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
 local s, changed = known, false
 if value then
   local hot = decode(value)
-  now = math.max(now, hot.used, hot.turned)
+  now = math.max(now, hot.used, hot.turned, hot.recovered)
   if known.generation <= hot.generation then
     if known.held == '1' and hot.held ~= '1' then
       hot.held = '1'
@@ -34,7 +34,7 @@ if s == known then
   s.idle = math.min(s.used + idle, s.expires)
   changed = true
 end
-now = math.max(now, s.used, s.turned)
+now = math.max(now, s.used, s.turned, s.recovered)
 if adopt > s.generation then
   s.generation = adopt
   s.turned = 0

@@ -27,7 +27,7 @@ local attempt = ARGV[6]
 local grace, retry, idle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
 -- time never runs backwards within a session
-now = math.max(now, s.used, s.turned)
+now = math.max(now, s.used, s.turned, s.recovered)
 
 local function within(moment, window)
   return window > 0 and moment > 0 and now - moment <= window
@@ -40,7 +40,7 @@ end
 local recovering = within(s.recovered, grace)
 
 local function judge_current()
-  if s.generation > 1 and within(s.turned, grace) then
+  if s.generation > 1 and (recovering or within(s.turned, grace)) then
     return 'unchanged'
   end
   return 'rotated'

@@ -1,0 +1,156 @@
+package model
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Ages are ticks since an event. Everything older than any window is old, so
+// that the number of worlds is finite.
+const (
+	never   = 255
+	maxTabs = 3
+)
+
+// hot is a session as the store, a snapshot or the ledger's checkpoint has it.
+type hot struct {
+	status     status
+	generation uint8
+	turned     uint8 // age of the last turn
+	recovered  uint8 // age of the last recovery
+	attempt    int8  // a Mark
+	held       bool
+}
+
+type status uint8
+
+const (
+	missing status = iota
+	live
+	ended
+)
+
+// tab is one tab of the owner's browser and its request, if it has one.
+type tab struct {
+	phase      phase
+	generation uint8 // presented
+	attempt    int8  // presented
+	age        uint8 // since it was sent
+	carries    uint8 // the generation that the answer's cookie sets; 0 for none
+	answered   bool  // the answer hands out tokens
+	resent     bool  // the store already judged it once and the reply was lost
+}
+
+type phase uint8
+
+const (
+	quiet phase = iota
+	asking
+	answering
+)
+
+// thief is whoever copied a refresh token.
+type thief struct {
+	generation uint8 // newest refresh token in his hands; 0 before the theft
+	stolen     int8  // attempt id that came with the copy; 0 for none
+	common     uint8 // the newest generation that both may hold without living through a turn together
+	used       uint8 // age of his last use
+	acted      bool  // presented anything at all
+}
+
+// world is everything that can differ between two moments. It is comparable:
+// equal worlds have equal futures.
+type world struct {
+	store, ledger, snapshot hot
+	jar                     uint8 // generation in the cookie jar
+	jarMax                  uint8 // newest generation that the owner ever held
+	intent                  int8  // attempt id of the open refresh intent; 0 for none
+	owed                    uint8 // age of a turn whose answer was lost and not repeated yet
+	used                    uint8 // age of the owner's last use
+	losses, snapshots       uint8 // what may still happen
+	dead                    bool  // the ledger ended the session
+	afterlife               uint8 // turns after that
+	tabs                    [maxTabs]tab
+	thief                   thief
+}
+
+// Marks that no request can name any more.
+const (
+	deadClient = 100
+	deadServer = -100
+)
+
+// canonical renames attempts in the order of their appearance and sorts the
+// tabs: worlds that differ in names only are one.
+func (w world) canonical() world {
+	slices.SortFunc(w.tabs[:], compareTabs)
+	var names [16]int8 // names[k] is what k+1 stands for
+	count := 0
+	visit := func(mark int8) {
+		if mark == 0 || mark == deadClient || mark == deadServer || slices.Contains(names[:count], mark) {
+			return
+		}
+		names[count] = mark
+		count++
+	}
+	visit(w.intent)
+	visit(w.thief.stolen)
+	for i := range w.tabs {
+		visit(w.tabs[i].attempt)
+	}
+	rename := func(mark *int8) {
+		if *mark == 0 {
+			return
+		}
+		at := slices.Index(names[:count], *mark)
+		switch {
+		case at >= 0 && *mark > 0:
+			*mark = int8(at + 1)
+		case at >= 0:
+			*mark = -int8(at + 1)
+		case *mark > 0:
+			*mark = deadClient
+		default:
+			*mark = deadServer
+		}
+	}
+	for _, mark := range []*int8{
+		&w.intent, &w.thief.stolen, &w.store.attempt, &w.ledger.attempt, &w.snapshot.attempt,
+		&w.tabs[0].attempt, &w.tabs[1].attempt, &w.tabs[2].attempt,
+	} {
+		rename(mark)
+	}
+	return w
+}
+
+func compareTabs(a, b tab) int { return cmp.Compare(a.key(), b.key()) }
+
+func (t tab) key() uint64 {
+	return uint64(2-t.phase)<<48 | uint64(t.generation)<<40 | uint64(t.age)<<32 | uint64(t.carries)<<24 |
+		uint64(uint8(t.attempt))<<16 | uint64(bit(t.answered))<<1 | uint64(bit(t.resent))
+}
+
+func bit(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// fresh is an attempt that nothing names.
+func (w *world) fresh(client bool) int8 {
+	for n := int8(20); ; n++ {
+		mark := n
+		if !client {
+			mark = -n
+		}
+		taken := w.intent == mark || w.thief.stolen == mark || w.store.attempt == mark ||
+			w.ledger.attempt == mark || w.snapshot.attempt == mark
+		for _, t := range w.tabs {
+			taken = taken || t.attempt == mark
+		}
+		if !taken {
+			return mark
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+const (
+	memory = "internal/session/memstore/"
+	redis  = "internal/session/redisstore/"
+	auth   = "internal/auth/"
+)
+
+// all is every sabotage. A name says what the sabotaged Pawl does.
+func all() []mutant {
+	inMemory := guard{packages: "./internal/session/memstore"}
+	inRedis := guard{packages: "./internal/session/redisstore", run: "TestStore/in_process|TestKeys"}
+	realRedis := guard{packages: "./internal/session/redisstore", run: "TestLateCommand"}
+	tokens := guard{packages: "./internal/session"}
+	verbs := guard{packages: "./internal/auth"}
+	ledgers := guard{packages: "./internal/ledger"}
+	revocations := guard{packages: "./internal/revocation"}
+	access := guard{packages: "./internal/token"}
+
+	one := func(name string, tests guard, file, before, after string) mutant {
+		return mutant{name: name, tests: tests, edits: []edit{{file, before, after}}}
+	}
+	return []mutant{
+		one("memory: windows are exclusive", inMemory, memory+"rotate.go",
+			"now.Sub(then) <= window", "now.Sub(then) < window"),
+		one("memory: a grace of 0 is on within a millisecond", inMemory, memory+"rotate.go",
+			"return window > 0 && ", "return "),
+		one("memory: a session turns as often as it is asked to", inMemory, memory+"rotate.go",
+			"state.Generation > 1 && (recovering", "state.Generation > 1<<60 && (recovering"),
+		one("memory: no session is held to attempt ids", inMemory, memory+"rotate.go",
+			"state.Held && !p.Attempt", "false && !p.Attempt"),
+		one("memory: another client's attempt gets the successor", inMemory, memory+"rotate.go",
+			"case grace && state.Attempt.FromClient():", "case false:"),
+		one("memory: a stale token is forgiven on an idle session", inMemory, memory+"rotate.go",
+			"if grants(outcome) && !now", "if !now"),
+		one("memory: any secret will do", inMemory, memory+"rotate.go",
+			"case p.SecretHash != state.SecretHash:", "case false:"),
+		one("memory: a revocation writes over a tombstone", inMemory, memory+"memstore.go",
+			"\t\tif r.reason == \"\" {\n\t\t\tr.end(end.Reason, now)\n\t\t}", "\t\tr.end(end.Reason, now)"),
+		one("memory: the most recently used session is evicted", inMemory, memory+"memstore.go",
+			"a.state.LastUsedAt.Compare(b.state.LastUsedAt)", "b.state.LastUsedAt.Compare(a.state.LastUsedAt)"),
+		one("memory: a checkpoint lowers a generation", inMemory, memory+"memstore.go",
+			"known.Generation > r.state.Generation", "known.Generation != r.state.Generation"),
+		one("memory: a late call is carried out", inMemory, memory+"memstore.go",
+			"if err := ctx.Err(); err != nil {", "if err := ctx.Err(); err != nil && false {"),
+
+		one("rotate.lua: a session turns as often as it is asked to", inRedis, redis+"rotate.lua",
+			"if s.generation > 1 and (recovering", "if false and (recovering"),
+		one("rotate.lua: another client's attempt gets the successor", inRedis, redis+"rotate.lua",
+			"elseif in_grace and from_client(s.attempt) then", "elseif false then"),
+		one("rotate.lua: reuse ends nothing", inRedis, redis+"rotate.lua",
+			"if outcome == 'reuse' or outcome == 'binding' then", "if outcome == 'binding' then"),
+		one("rotate.lua: time runs backwards", inRedis, redis+"rotate.lua",
+			"now = math.max(now, s.used", "local _ = math.max(now, s.used"),
+		one("rotate.lua: a server's attempt expires", inRedis, redis+"rotate.lua",
+			"(not from_client(attempt) or in_grace", "(in_grace"),
+		one("restore.lua: idle expiry counts from the recovery", inRedis, redis+"restore.lua",
+			"s.idle = math.min(s.used + idle", "s.idle = math.min(now + idle"),
+		one("restore.lua: the dead rise", inRedis, redis+"restore.lua",
+			"if value and is_tombstone(value) then", "if false then"),
+		one("create.lua: the dead rise", inRedis, redis+"create.lua",
+			"if existing and is_tombstone(existing) then", "if false then"),
+		one("revoke.lua: a revocation writes over a tombstone", inRedis, redis+"revoke.lua",
+			"if not (value and is_tombstone(value)) then", "if true then"),
+		one("state.lua: keys live for ever", inRedis, redis+"state.lua",
+			"if want > redis.call('PTTL', KEYS[1]) then", "if false then"),
+		{name: "state.lua: a late command is carried out", tests: realRedis, redis: true,
+			edits: []edit{{redis + "state.lua", "if now > tonumber(ARGV[2]) then", "if false then"}}},
+
+		one("token: the MAC is not looked at", tokens, "internal/session/token.go",
+			"if !hmac.Equal(", "if false && !hmac.Equal("),
+		{name: "token: the MAC leaves the generation out", tests: tokens, edits: []edit{
+			{"internal/session/token.go", "mac(key.token, raw)...", "mac(key.token, raw[:len(raw)-8])..."},
+			{"internal/session/token.go", "mac(key.token, raw[:signedSize])", "mac(key.token, raw[:signedSize-8])"},
+		}},
+		one("token: a retired key is good", tokens, "internal/session/token.go",
+			"if key.state == KeyRetired {", "if false {"),
+		one("token: secrets are printed", tokens, "internal/session/token.go",
+			"func (Secret) Format(", "func (Secret) Formatted("),
+
+		one("refresh: the wrong channel is as good", verbs, auth+"refresh.go",
+			"if tok.Delivery != channel {", "if tok.Delivery != channel && false {"),
+		one("refresh: an outage signs out", verbs, auth+"refresh.go",
+			"return fmt.Errorf(\"%w: %s\", ErrUnavailable, outcome)", "return ErrRefreshRevoked"),
+		one("recover: the ledger's word is not heard", verbs, auth+"recover.go",
+			"case entry.Ended():", "case false:"),
+		one("checkpoint: the ledger's answer is not heard", verbs, auth+"checkpoint.go",
+			"case entry.Ended():", "case false:"),
+		one("endings: the ledger does not learn of reuse", verbs, auth+"endings.go",
+			"defer cancel()\n\tfor _, end := range ends {", "defer cancel()\n\tfor _, end := range ends[:0] {"),
+		one("authenticate: access tokens outlive their session", verbs, auth+"authenticate.go",
+			"case s.Revoked.Contains(claims.SessionID):", "case false:"),
+
+		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
+			"u.status = ? AND u.credential_version = ? `+", "u.status = ? AND u.credential_version >= ? `+"),
+		one("ledger: a checkpoint sinks", ledgers, "internal/ledger/checkpoint.go",
+			"generation = CASE WHEN c.generation > sessions.generation THEN", "generation = CASE WHEN c.generation > 0 THEN"),
+		one("revocation: the set forgets after a minute", revocations, "internal/revocation/set.go",
+			"const Window = 61 * time.Minute", "const Window = 61 * time.Second"),
+		one("access tokens never expire", access, "internal/token/verifier.go",
+			"return !now.Before(claims.ExpiresAt.Add(v.config.Leeway))", "return claims.ExpiresAt.IsZero()"),
+	}
+}
