@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +34,7 @@ const (
 // BenchmarkHTTP is one whole request, answered by one server: a refresh that
 // turns (no grace, so each one does), and a protected read that needs no row.
 func BenchmarkHTTP(b *testing.B) {
-	p := start(b, "PAWL_REUSE_GRACE=0s")
+	p := prepare(b, "PAWL_REUSE_GRACE=0s").serve(b)
 	b.Run("refresh", func(b *testing.B) {
 		p.run(b, func(c *client) error {
 			body := c.post("", `{"query":"mutation($t:String!){refreshToken(input:{refreshToken:$t}){refreshToken accessToken{token}}}","variables":{"t":"`+c.refresh+`"}}`)
@@ -47,7 +48,7 @@ func BenchmarkHTTP(b *testing.B) {
 	})
 	b.Run("me", func(b *testing.B) {
 		p.run(b, func(c *client) error {
-			if body := c.post(c.access, `{"query":"{me{id role}}"}`); !strings.Contains(body, `"role":"USER"`) {
+			if body := c.post(c.access, me); !strings.Contains(body, `"role":"USER"`) {
 				return fmt.Errorf("got %s", body)
 			}
 			return nil
@@ -80,11 +81,57 @@ func BenchmarkRedisScript(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkRevokeToReject is how long an access token lives on one server after
+// its session was logged out on another.
+func BenchmarkRevokeToReject(b *testing.B) {
+	rig := prepare(b)
+	here, there := rig.serve(b), rig.serve(b)
+	var took []time.Duration
+	for b.Loop() {
+		c := here.login(b)
+		at := there.connect(b)
+		if body := at.post(c.access, me); !strings.Contains(body, `"role":"USER"`) {
+			b.Fatalf("before the logout: %s", body)
+		}
+		began := time.Now()
+		if body := c.post("", `{"query":"mutation($t:String!){logout(input:{refreshToken:$t}){sessionId}}","variables":{"t":"`+c.refresh+`"}}`); strings.Contains(body, "null") {
+			b.Fatalf("logout: %s", body)
+		}
+		for !strings.Contains(at.post(c.access, me), "SESSION_REVOKED") {
+			if time.Since(began) > 10*time.Second {
+				b.Fatal("the access token lives on")
+			}
+		}
+		took = append(took, time.Since(began))
+		_, _ = c.conn.Close(), at.conn.Close()
+	}
+	slices.Sort(took)
+	millis := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(millis(took[len(took)/2]), "ms-p50")
+	b.ReportMetric(millis(took[len(took)*99/100]), "ms-p99")
+	b.ReportMetric(millis(took[len(took)-1]), "ms-max")
+}
+
+const me = `{"query":"{me{id role}}"}`
+
+// rig is the built binary and stores of its own.
+type rig struct {
+	binary string
+	env    []string
+}
+
 // program is a running server.
 type program struct{ address string }
 
-// start builds the binary and runs it on stores of its own.
-func start(b *testing.B, settings ...string) *program {
+func (r *rig) command(b *testing.B, stdin string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(b.Context(), args[0], args[1:]...)
+	c.Env, c.Stdin = r.env, strings.NewReader(stdin)
+	return c
+}
+
+// prepare builds the binary and sets up stores with one user.
+func prepare(b *testing.B, settings ...string) *rig {
 	b.Helper()
 	redis := os.Getenv("PAWL_TEST_REDIS_URL")
 	if redis == "" {
@@ -92,26 +139,27 @@ func start(b *testing.B, settings ...string) *program {
 	}
 	dir := b.TempDir()
 	binary := filepath.Join(dir, "pawl")
-	env := append(os.Environ(), append([]string{
+	r := &rig{binary: binary, env: append(os.Environ(), append([]string{
 		"PAWL_DATABASE_URL=" + databasetest.PostgresURL(b), "PAWL_REDIS_URL=" + redis,
 		"PAWL_KEYS_DIR=" + filepath.Join(dir, "keys"), "PAWL_ISSUER=bench", "PAWL_AUDIENCE=bench",
 		"PAWL_ADDR=127.0.0.1:0", "PAWL_ADMIN_ADDR=off", "PAWL_LOGIN_MIN_DURATION=0s", "PAWL_SESSION_CAP=1000",
-	}, settings...)...)
-	command := func(stdin string, args ...string) *exec.Cmd {
-		c := exec.CommandContext(b.Context(), args[0], args[1:]...)
-		c.Env, c.Stdin = env, strings.NewReader(stdin)
-		return c
-	}
+	}, settings...)...)}
 	for _, step := range [][]string{
 		{"go", "build", "-o", binary, "../cmd/pawl"},
 		{binary, "keys", "init"}, {binary, "migrate", "up"}, {binary, "user", "add", email},
 	} {
-		if out, err := command(password+"\n", step...).CombinedOutput(); err != nil {
+		if out, err := r.command(b, password+"\n", step...).CombinedOutput(); err != nil {
 			b.Fatalf("%v: %v\n%s", step[1:], err, out)
 		}
 	}
+	return r
+}
+
+// serve runs a server until the benchmark ends.
+func (r *rig) serve(b *testing.B) *program {
+	b.Helper()
 	began := time.Now()
-	server := command("", binary, "serve")
+	server := r.command(b, "", r.binary, "serve")
 	logs, err := server.StderrPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -181,14 +229,19 @@ type client struct {
 	access, refresh string
 }
 
-func (p *program) login(b *testing.B) *client {
+func (p *program) connect(b *testing.B) *client {
 	b.Helper()
 	conn, err := net.Dial("tcp", p.address)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	c := &client{b: b, conn: conn, in: bufio.NewReader(conn)}
+	return &client{b: b, conn: conn, in: bufio.NewReader(conn)}
+}
+
+func (p *program) login(b *testing.B) *client {
+	b.Helper()
+	c := p.connect(b)
 	body := c.post("", `{"query":"mutation($e:String!,$p:String!){login(input:{email:$e,password:$p,refreshTokenDelivery:BODY}){...on LoginPayload{refreshToken accessToken{token}}}}","variables":{"e":"`+email+`","p":"`+password+`"}}`)
 	c.refresh, c.access = between(body, `"refreshToken":"`, `"`), between(body, `"token":"`, `"`)
 	if c.refresh == "" || c.access == "" {

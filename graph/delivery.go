@@ -70,7 +70,7 @@ func (r *Resolver) clearCookie(ctx context.Context, wanted bool) error {
 // the later one counts.
 func (r *Resolver) clearTwin(ctx context.Context, credential auth.Credential) error {
 	twin := r.cookie.ClearTwin()
-	if _, ok := credential.Cookie(); !ok || twin == nil || len(auth.CallerFrom(ctx).RefreshCookies) < 2 {
+	if _, ok := credential.Cookie(); !ok || twin == nil || len(auth.CallerFrom(ctx).RefreshCookies) == 0 {
 		return nil
 	}
 	return deliver(ctx, func(d *delivery) { d.put(twin) })

@@ -16,6 +16,8 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/revocation/redisfeed"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/memstore"
@@ -78,16 +80,32 @@ func redisClient(url, sentinelPassword secret.Text) (redis.UniversalClient, erro
 // redisTimeout bounds one attempt at one Redis command.
 const redisTimeout = 800 * time.Millisecond
 
-// openStore is the session store of the settings, with the means to close it.
-func openStore(s settings) (session.Store, func() error, error) {
-	if s.redisURL.IsEmpty() {
-		return memstore.New(time.Now), func() error { return nil }, nil
+// hotState is where live sessions are kept, and how nodes hear of their ends.
+type hotState struct {
+	store session.Store
+	feed  revocation.Feed
+	close func() error
+}
+
+// openHotState makes the hot state of a Redis, or of this process alone where
+// there is no URL. The feed's reads block, so they get connections of their own.
+func openHotState(url, sentinelPassword secret.Text, log *slog.Logger) (hotState, error) {
+	if url.IsEmpty() {
+		return hotState{memstore.New(time.Now), revocation.NewLocal(time.Now), func() error { return nil }}, nil
 	}
-	client, err := redisClient(s.redisURL, s.sentinelPass)
+	client, err := redisClient(url, sentinelPassword)
 	if err != nil {
-		return nil, nil, err
+		return hotState{}, err
 	}
-	return redisstore.New(client, redisstore.Options{}), client.Close, nil
+	reading, err := redisClient(url, sentinelPassword)
+	if err != nil {
+		return hotState{}, err
+	}
+	return hotState{
+		store: redisstore.New(client, redisstore.Options{}),
+		feed:  redisfeed.New(client, reading, log, time.Now),
+		close: func() error { return errors.Join(client.Close(), reading.Close()) },
+	}, nil
 }
 
 // warnEviction says so when a Redis may throw sessions away. Managed servers

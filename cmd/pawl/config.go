@@ -81,6 +81,8 @@ type settings struct {
 	sentinelPass secret.Text
 	keysDir      string
 	secureCookie bool
+	staleAfter   time.Duration // 0: the feed is this process's own
+	failOpen     bool
 	reconcile    time.Duration
 	developer    bool // errors may suggest, / leads to the explorer
 }

@@ -139,12 +139,12 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 		return err
 	}
 	defer func() { _ = database.Close(db) }()
-	store, closeStore, err := openStore(n.settings)
+	hot, err := openHotState(n.redisURL, n.sentinelPass, n.log)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = closeStore() }()
-	if err := waitForStores(ctx, n.log, db, store); err != nil {
+	defer func() { _ = hot.close() }()
+	if err := waitForStores(ctx, n.log, db, hot.store); err != nil {
 		return ended(ctx, err)
 	}
 	lost, release, err := n.lease(ctx, db)
@@ -156,7 +156,7 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 		return ended(ctx, err)
 	}
 	warnEviction(ctx, n.settings, n.log)
-	service, err := n.service(db, store)
+	service, err := n.service(db, hot)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (n *node) answer(ctx context.Context, service *auth.Service, port int, ran 
 	}
 }
 
-func (n *node) service(db *gorm.DB, store session.Store) (*auth.Service, error) {
+func (n *node) service(db *gorm.DB, hot hotState) (*auth.Service, error) {
 	issuer, err := token.NewIssuer(n.signing, n.access, time.Now)
 	if err != nil {
 		return nil, err
@@ -215,15 +215,17 @@ func (n *node) service(db *gorm.DB, store session.Store) (*auth.Service, error) 
 	return auth.New(auth.Config{
 		Users:            user.New(db, time.Now),
 		Ledger:           ledger.New(db, time.Now),
-		Store:            store,
+		Store:            hot.store,
 		Keys:             n.keys,
 		Issuer:           issuer,
 		Verifier:         verifier,
 		Hasher:           n.hasher,
-		Feed:             revocation.NewLocal(time.Now),
+		Feed:             hot.feed,
 		Revoked:          revocation.NewSet(time.Now),
 		Policy:           n.policy,
 		ReconcileEvery:   n.reconcile,
+		StaleAfter:       n.staleAfter,
+		FailOpen:         n.failOpen,
 		LoginMinDuration: n.loginMin,
 		PasswordContext:  n.passwordWords,
 		Log:              n.log,

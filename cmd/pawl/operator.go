@@ -13,9 +13,7 @@ import (
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/ledger"
-	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/secret"
-	"github.com/pawlauth/pawl/internal/session/redisstore"
 	"github.com/pawlauth/pawl/internal/user"
 	"github.com/pawlauth/pawl/migrations"
 )
@@ -46,12 +44,12 @@ func (f storeFlags) operate(io streams, work func(context.Context, *operator) er
 	}
 	op := &operator{db: db, err: io, Accounts: &auth.Accounts{Users: user.New(db, time.Now), Ledger: ledger.New(db, time.Now)}}
 	if f.RedisURL != "" {
-		client, err := redisClient(secret.New(f.RedisURL), secret.New(f.RedisSentinelPassword))
+		hot, err := openHotState(secret.New(f.RedisURL), secret.New(f.RedisSentinelPassword), slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}
-		defer func() { _ = client.Close() }()
-		op.Store, op.Feed = redisstore.New(client, redisstore.Options{}), revocation.NewLocal(time.Now)
+		defer func() { _ = hot.close() }()
+		op.Store, op.Feed = hot.store, hot.feed
 	}
 	return work(ctx, op)
 }
@@ -90,7 +88,7 @@ func (o *operator) say(what string, effect auth.Effect) {
 	switch {
 	case len(effect.Ended) == 0:
 	case effect.AtOnce:
-		_, _ = fmt.Fprintf(o.err.err, "Refresh tokens are refused at once; running servers refuse access tokens %s.\n", follow)
+		_, _ = fmt.Fprintln(o.err.err, "Running servers refuse their tokens at once.")
 	case effect.Delay != nil:
 		_, _ = fmt.Fprintf(o.err.err, "PAWL_REDIS_URL: %s; running servers follow the database %s.\n", plain(effect.Delay), follow)
 	default:

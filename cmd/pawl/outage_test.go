@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -135,6 +136,8 @@ type plant struct {
 	hot             *redis.Client // past the proxy
 	database        string        // past the proxy
 	server          *process
+	dir             string
+	env             map[string]string
 }
 
 func newPlant(t *testing.T, settings map[string]string) *plant {
@@ -155,8 +158,17 @@ func newPlant(t *testing.T, settings map[string]string) *plant {
 	}
 	operate(t, dir, env, "", "migrate", "up")
 	operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
+	p.dir, p.env = dir, env
 	p.server, p.url = serveOne(t, dir, env)
 	return p
+}
+
+// twin is another server on the same stores, past the proxies.
+func (p *plant) twin() (*process, string) {
+	p.t.Helper()
+	env := maps.Clone(p.env)
+	env["PAWL_DATABASE_URL"], env["PAWL_REDIS_URL"] = p.database, "redis://"+p.hot.Options().Addr
+	return serveOne(p.t, p.dir, env)
 }
 
 // session is one client's tokens.
@@ -377,4 +389,47 @@ func dumpRedis(t *testing.T, client *redis.Client) string {
 		fmt.Fprintln(&dump, key, fields)
 	}
 	return dump.String()
+}
+
+// TestRevocationReachesTheOtherServer: an access token dies everywhere within
+// a second of its session, and with the news cut off, within the stale limit.
+func TestRevocationReachesTheOtherServer(t *testing.T) {
+	const stale = time.Second
+	p := newPlant(t, map[string]string{"PAWL_REVOCATION_STALE_AFTER": stale.String(), "PAWL_SESSION_CAP": "100", "PAWL_REUSE_GRACE": "0s"})
+	other, url := p.twin()
+	living := p.login("BODY")
+	rejected := func(s *session, limit time.Duration, when string) {
+		t.Helper()
+		if a, err := query(url, `mutation { logout(input: {refreshToken: "`+s.refresh+`"}) { sessionId } }`); err != nil || len(a.Errors) > 0 {
+			t.Fatalf("logout: %s (%v)", a.body, err)
+		}
+		for began := time.Now(); ; {
+			a, err := query(p.url, `{ me { id } }`, "Authorization", "Bearer "+s.access)
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case len(a.Errors) == 1 && a.Errors[0].Extensions.Reason == "SESSION_REVOKED":
+				return
+			case len(a.Errors) > 0:
+				t.Fatalf("%s: got %s, want an answer or SESSION_REVOKED", when, a.body)
+			case time.Since(began) > limit:
+				t.Fatalf("%s: the access token lives %s after the logout", when, time.Since(began))
+			}
+		}
+	}
+	for range 20 {
+		s := p.login("BODY")
+		p.reads(s, `{ me { id } }`, "", "before the logout")
+		rejected(s, time.Second, "with all in order")
+	}
+	for _, state := range []string{"cut", "hang"} {
+		s := p.login("BODY")
+		p.redis.set(state)
+		rejected(s, stale+hangs, "with Redis in state "+state)
+		p.reads(living, `{ me { id } }`, "", "of a living session with Redis in state "+state)
+		p.redis.set("")
+		p.turns(living, "after Redis was in state "+state)
+	}
+	other.stop()
+	p.server.stop()
 }

@@ -16,6 +16,8 @@ type serveCmd struct {
 	serverFlags  `embed:""`
 	storeFlags   `embed:""`
 	SessionStore string `env:"PAWL_SESSION_STORE" default:"redis" placeholder:"redis" help:"Where live sessions are kept: redis, or memory for a single node. Default: redis."`
+	StaleAfter   string `name:"revocation-stale-after" env:"PAWL_REVOCATION_STALE_AFTER" default:"3s" placeholder:"3s" help:"Without news of ended sessions for this long, access tokens are checked one by one, 500ms to 1m. Default: 3s."`
+	Fail         string `name:"revocation-fail" env:"PAWL_REVOCATION_FAIL" default:"closed" placeholder:"closed" help:"When that is impossible too: closed refuses access tokens as UNAVAILABLE, open accepts them until they expire. Default: closed."`
 	KeysDir      string `env:"PAWL_KEYS_DIR" placeholder:"DIR" help:"The folder of the keys, as pawl keys init makes it."`
 }
 
@@ -63,6 +65,10 @@ func (c *serveCmd) stores(s *settings) error {
 			r.refuse("PAWL_REDIS_URL", err.Error())
 		}
 	}
+	if !memory {
+		s.staleAfter = r.duration("PAWL_REVOCATION_STALE_AFTER", c.StaleAfter, 500*time.Millisecond, time.Minute)
+	}
+	s.failOpen = oneOf(&r, "PAWL_REVOCATION_FAIL", c.Fail, choices[bool]{{"closed", false}, {"open", true}})
 	c.storeFlags.into(s)
 	s.keysDir, s.secureCookie, s.reconcile = c.KeysDir, true, followServe
 	return r.err

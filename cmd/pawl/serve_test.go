@@ -144,7 +144,7 @@ func TestTwoServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := operate(t, dir, env, "", "session", "revoke", login.text("login", "session.id"))
-	if !strings.Contains(out, "sessions ended: 1") || !strings.Contains(out, "Refresh tokens are refused at once") {
+	if !strings.Contains(out, "sessions ended: 1") || !strings.Contains(out, "Running servers refuse their tokens at once") {
 		t.Errorf("session revoke: got %q", out)
 	}
 	ended(t, first, login.text("login", "refreshToken"))

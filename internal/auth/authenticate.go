@@ -7,10 +7,11 @@ import (
 	"github.com/pawlauth/pawl/internal/token"
 )
 
-// Authenticate proves the caller's access token without I/O. Errors:
-// ErrTokenMissing, ErrTokenExpired, ErrTokenInvalid, ErrSessionRevoked. A token
-// that is both expired and revoked is expired.
-func (s *Service) Authenticate(_ context.Context, c Caller) (*token.Claims, error) {
+// Authenticate proves the caller's access token, without I/O as long as the
+// revocation feed is current. Errors: ErrTokenMissing, ErrTokenExpired,
+// ErrTokenInvalid, ErrSessionRevoked, ErrUnavailable. A token that is both
+// expired and revoked is expired.
+func (s *Service) Authenticate(ctx context.Context, c Caller) (*token.Claims, error) {
 	switch {
 	case c.AccessInvalid:
 		return nil, ErrTokenInvalid
@@ -25,6 +26,10 @@ func (s *Service) Authenticate(_ context.Context, c Caller) (*token.Claims, erro
 		return nil, ErrTokenInvalid
 	case s.Revoked.Contains(claims.SessionID):
 		return nil, ErrSessionRevoked
+	case s.feedStale():
+		if err := s.lookups.check(ctx, claims); err != nil {
+			return nil, err
+		}
 	}
 	return claims, nil
 }

@@ -34,29 +34,25 @@ type checkpoints struct {
 	now     func() time.Time
 
 	mu      sync.Mutex
-	waiting map[uuid.UUID]session.Checkpoint
-	written map[uuid.UUID]writtenRow
+	waiting map[uuid.UUID]progress
+	written map[uuid.UUID]time.Time // when a session's row was last written
 	dropped uint64
 }
 
-// writtenRow is what was last written of a session, and when.
-type writtenRow struct {
-	at         time.Time
-	generation uint64
-	turnedAt   time.Time
-}
-
-// contradicts reports whether hot state that has come to cp cannot have passed
-// through what was written: it was rolled back in between.
-func (w writtenRow) contradicts(cp session.Checkpoint) bool {
-	return cp.Generation < w.generation || cp.Generation == w.generation && !cp.TurnedAt.Equal(w.turnedAt)
+// progress is the newest checkpoint of a session that waits for its row to be
+// written. hot is the generation that was seen last, which is older where the
+// store was rolled back; asked tells that the ledger has been asked about it.
+type progress struct {
+	session.Checkpoint
+	hot   uint64
+	asked bool
 }
 
 func newCheckpoints(l *ledger.Ledger, store session.Store, e *endings, policy session.Policy, log *slog.Logger, now func() time.Time) *checkpoints {
 	return &checkpoints{
 		ledger: l, store: store, endings: e, policy: policy, log: log, now: now,
-		waiting: make(map[uuid.UUID]session.Checkpoint),
-		written: make(map[uuid.UUID]writtenRow),
+		waiting: make(map[uuid.UUID]progress),
+		written: make(map[uuid.UUID]time.Time),
 	}
 }
 
@@ -64,18 +60,23 @@ func newCheckpoints(l *ledger.Ledger, store session.Store, e *endings, policy se
 func (c *checkpoints) note(cp session.Checkpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, known := c.waiting[cp.SessionID]
+	c.put(progress{Checkpoint: cp, hot: cp.Generation})
+}
+
+func (c *checkpoints) put(p progress) {
+	old, known := c.waiting[p.SessionID]
 	switch {
 	case !known && len(c.waiting) >= maxCheckpoints:
 		c.dropped++
 		return
-	case known && (old.Generation > cp.Generation || old.Generation == cp.Generation && old.LastUsedAt.After(cp.LastUsedAt)):
-		return
+	case known && (old.Generation > p.Generation || old.Generation == p.Generation && old.LastUsedAt.After(p.LastUsedAt)):
+		p.Checkpoint = old.Checkpoint
 	}
-	c.waiting[cp.SessionID] = cp
+	p.asked = false
+	c.waiting[p.SessionID] = p
 }
 
-// run writes what is due every second, and everything when ctx ends.
+// run writes and asks every second, and writes everything when ctx ends.
 func (c *checkpoints) run(ctx context.Context) {
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
@@ -90,24 +91,35 @@ func (c *checkpoints) run(ctx context.Context) {
 	}
 }
 
-// flush writes the checkpoints that are due, or all. What the ledger did not
-// take waits for the next time.
+// flush writes the checkpoints that are due, or all, and asks about the others.
+// What the ledger did not answer waits for the next time.
 func (c *checkpoints) flush(ctx context.Context, all bool) {
-	due := c.due(all)
+	write, ask := c.due(all)
+	c.inBatches(ctx, write, c.write)
+	c.inBatches(ctx, ask, c.ask)
+}
+
+func (c *checkpoints) inBatches(ctx context.Context, due []progress, send func(context.Context, []progress) ([]ledger.Entry, error)) {
 	for len(due) > 0 {
 		batch := due[:min(len(due), checkpointBatch)]
-		due = due[len(batch):]
-		if err := c.write(ctx, batch); err != nil {
-			c.log.Warn("store unavailable", "operation", "writing checkpoints", "waiting", len(batch)+len(due), "error", err)
-			c.putBack(batch)
+		limited, cancel := context.WithTimeout(ctx, storeTimeout)
+		entries, err := send(limited, batch)
+		if err == nil {
+			c.conclude(limited, batch, entries)
+		}
+		cancel()
+		if err != nil {
+			c.log.Warn("store unavailable", "operation", "writing checkpoints", "waiting", len(due), "error", err)
 			c.putBack(due)
 			return
 		}
+		due = due[len(batch):]
 	}
 }
 
-// due takes what may be written now out of the waiting set.
-func (c *checkpoints) due(all bool) []session.Checkpoint {
+// due takes what may be written now out of the waiting set, and lists what has
+// to wait but was not asked about yet.
+func (c *checkpoints) due(all bool) (write, ask []progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -115,56 +127,80 @@ func (c *checkpoints) due(all bool) []session.Checkpoint {
 		c.log.Error("too many checkpoints wait; some were dropped", "dropped", c.dropped)
 		c.dropped = 0
 	}
-	for id, row := range c.written {
-		if now.Sub(row.at) >= checkpointPause {
+	for id, at := range c.written {
+		if now.Sub(at) >= checkpointPause {
 			delete(c.written, id)
 		}
 	}
-	var due []session.Checkpoint
-	for id, cp := range c.waiting {
-		if row, early := c.written[id]; early && !all && !row.contradicts(cp) {
-			continue
+	for id, p := range c.waiting {
+		switch _, early := c.written[id]; {
+		case all || !early:
+			write = append(write, p)
+			delete(c.waiting, id)
+			c.written[id] = now
+		case !p.asked:
+			ask = append(ask, p)
+			p.asked = true
+			c.waiting[id] = p
 		}
-		due = append(due, cp)
-		delete(c.waiting, id)
-		c.written[id] = writtenRow{at: now, generation: cp.Generation, turnedAt: cp.TurnedAt}
 	}
-	return due
+	return write, ask
 }
 
-func (c *checkpoints) putBack(batch []session.Checkpoint) {
-	for _, cp := range batch {
-		c.mu.Lock()
-		delete(c.written, cp.SessionID)
-		c.mu.Unlock()
-		c.note(cp)
+// putBack returns what the ledger did not take.
+func (c *checkpoints) putBack(batch []progress) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range batch {
+		if _, onlyAsked := c.waiting[p.SessionID]; !onlyAsked {
+			delete(c.written, p.SessionID)
+		}
+		c.put(p)
 	}
 }
 
-// write is one statement and what follows from its answers.
-func (c *checkpoints) write(ctx context.Context, batch []session.Checkpoint) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	answers, err := c.ledger.Checkpoint(ctx, batch)
-	if err != nil {
-		return err
+// write is one statement that raises the rows and returns them.
+func (c *checkpoints) write(ctx context.Context, batch []progress) ([]ledger.Entry, error) {
+	rows := make([]session.Checkpoint, len(batch))
+	for i, p := range batch {
+		rows[i] = p.Checkpoint
 	}
-	known := make(map[uuid.UUID]ledger.Entry, len(answers))
-	for _, a := range answers {
-		known[a.State.ID] = a.Entry
+	answers, err := c.ledger.Checkpoint(ctx, rows)
+	entries := make([]ledger.Entry, len(answers))
+	for i, a := range answers {
+		entries[i] = a.Entry
 	}
-	for _, cp := range batch {
-		entry, ok := known[cp.SessionID]
+	return entries, err
+}
+
+// ask is one statement that returns the rows as they are.
+func (c *checkpoints) ask(ctx context.Context, batch []progress) ([]ledger.Entry, error) {
+	ids := make([]uuid.UUID, len(batch))
+	for i, p := range batch {
+		ids[i] = p.SessionID
+	}
+	return c.ledger.FindAll(ctx, ids)
+}
+
+// conclude ends the sessions that the ledger knows to be over, and lifts hot
+// state that is behind it.
+func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []ledger.Entry) {
+	known := make(map[uuid.UUID]ledger.Entry, len(entries))
+	for _, entry := range entries {
+		known[entry.State.ID] = entry
+	}
+	for _, p := range batch {
+		entry, ok := known[p.SessionID]
 		switch {
-		case !ok:
-			c.endings.spread(ctx, cp.UserID, []session.End{{
-				SessionID: cp.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
+		case !ok || entry.State.UserID != p.UserID:
+			c.endings.spread(ctx, p.UserID, []session.End{{
+				SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
 			}})
 		case entry.Ended():
-			c.endings.spread(ctx, cp.UserID, []session.End{{
-				SessionID: cp.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
+			c.endings.spread(ctx, p.UserID, []session.End{{
+				SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
 			}})
-		case entry.State.Generation > cp.Generation:
+		case entry.State.Generation > p.hot:
 			_, err := c.store.Restore(ctx, entry.State, 0, c.policy)
 			if err != nil && !errors.Is(err, session.ErrEnded) {
 				// The next use of the session asks again.
@@ -172,5 +208,4 @@ func (c *checkpoints) write(ctx context.Context, batch []session.Checkpoint) err
 			}
 		}
 	}
-	return nil
 }

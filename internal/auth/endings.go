@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // ledgerPatience is how long an answer waits for the ledger to learn of an end
 // that the store found by itself.
 const ledgerPatience = time.Second
+
+// ledgerShare is what the ledger may take of storeTimeout where the store can
+// stand in for it.
+const ledgerShare = 1500 * time.Millisecond
 
 // endings makes the end of a session known to everyone who must know it: the
 // ledger, the hot state, this node's revocation set, and the other nodes. What
@@ -41,13 +46,27 @@ func newEndings(l *ledger.Ledger, store session.Store, revoked *revocation.Set, 
 // whether a session ended by this call; it fails only when neither the ledger
 // nor the store took it.
 func (e *endings) presented(ctx context.Context, tok session.Token, reason session.Reason) (bool, error) {
-	ends, err := e.ledger.RevokeWithSecret(ctx, tok.UserID, tok.SessionID, tok.Secret.Hash(), reason)
+	patient, cancel := context.WithTimeout(ctx, ledgerShare)
+	ends, err := e.ledger.RevokeWithSecret(patient, tok.UserID, tok.SessionID, tok.Secret.Hash(), reason)
+	cancel()
+	if err != nil {
+		// Without the ledger the hot state must know the secret.
+		state, findErr := e.store.Find(ctx, tok.UserID, tok.SessionID)
+		switch {
+		case errors.Is(findErr, session.ErrEnded), findErr == nil && state.SecretHash != tok.Secret.Hash():
+			return false, nil
+		case findErr != nil:
+			return false, errors.Join(err, findErr)
+		}
+	}
 	return e.either(ctx, tok.UserID, tok.SessionID, reason, ends, err)
 }
 
 // own ends a session of which its user is known, ledger first, like presented.
 func (e *endings) own(ctx context.Context, userID, sessionID uuid.UUID, reason session.Reason) (bool, error) {
-	ends, err := e.ledger.Revoke(ctx, userID, []uuid.UUID{sessionID}, reason)
+	patient, cancel := context.WithTimeout(ctx, ledgerShare)
+	ends, err := e.ledger.Revoke(patient, userID, []uuid.UUID{sessionID}, reason)
+	cancel()
 	return e.either(ctx, userID, sessionID, reason, ends, err)
 }
 
@@ -60,9 +79,6 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 	}
 	e.log.Warn("store unavailable", "operation", "ending a session in the ledger", "error", err)
 	end := session.End{SessionID: sessionID, ExpiresAt: e.now().Add(e.absolute), Reason: reason}
-	// The ledger may have used up the time; the store gets some of its own.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerPatience)
-	defer cancel()
 	if err := e.store.Revoke(ctx, userID, []session.End{end}); err != nil {
 		return false, err
 	}

@@ -53,7 +53,21 @@ func (c *clock) step(d time.Duration) {
 type hotStore struct {
 	session.Store
 	down  atomic.Bool
+	finds atomic.Int64
 	flush func()
+}
+
+// feed is a local feed whose news can stop coming.
+type feed struct {
+	*revocation.Local
+	stopped atomic.Pointer[time.Time]
+}
+
+func (f *feed) Current() time.Time {
+	if at := f.stopped.Load(); at != nil {
+		return *at
+	}
+	return f.Local.Current()
 }
 
 func (h *hotStore) err() error {
@@ -91,6 +105,14 @@ func (h *hotStore) Revoke(ctx context.Context, userID uuid.UUID, ends []session.
 	return h.Store.Revoke(ctx, userID, ends)
 }
 
+func (h *hotStore) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.State, error) {
+	h.finds.Add(1)
+	if err := h.err(); err != nil {
+		return session.State{}, err
+	}
+	return h.Store.Find(ctx, userID, sessionID)
+}
+
 func (h *hotStore) List(ctx context.Context, userID uuid.UUID) ([]session.State, error) {
 	if err := h.err(); err != nil {
 		return nil, err
@@ -109,6 +131,8 @@ type world struct {
 	ledger *ledger.Ledger
 	access *token.Keyring
 	policy session.Policy
+	feed   *feed
+	open   bool // fail open
 	svc    *auth.Service
 	user   user.User
 }
@@ -171,9 +195,10 @@ func (w *world) restart(keys ...session.Key) {
 	w.must(err)
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 2)
 	w.must(err)
+	w.feed = &feed{Local: revocation.NewLocal(w.clock.now)}
 	w.svc, err = auth.New(auth.Config{
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
-		Feed: revocation.NewLocal(w.clock.now), Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
+		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
 		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)

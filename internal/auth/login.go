@@ -68,10 +68,17 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 	if err != nil {
 		return nil, err
 	}
+	if err := s.warm(ctx, begun.state); err != nil {
+		if !errors.Is(err, errCredentials) {
+			// Nobody will ever hold its token: it must not stay in the list.
+			s.endings.remember(u.ID, session.End{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted})
+		}
+		return nil, err
+	}
 	if in.RefreshTokenDelivery == session.DeliveryCookie {
 		s.endReplaced(ctx, c)
 	}
-	return &LoginPayload{Credential: begun.credential, AccessToken: begun.access, Session: begun.session, User: u}, nil
+	return &LoginPayload{Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), User: u}, nil
 }
 
 // verifyLogin is the user of an email and a password; errCredentials for every
@@ -116,14 +123,21 @@ func (s *Service) upgradeHash(ctx context.Context, u user.User, given secret.Tex
 
 // begun is a new session and what its client gets.
 type begun struct {
-	session    session.Session
+	state      session.State
 	credential Credential
 	access     token.AccessToken
 }
 
-// begin starts a session for a user as they were when their password was
-// verified: ledger first, then hot state. Where the user was disabled or
-// changed credentials in between, nothing begins and it is errCredentials.
+// session is the new session as its owner sees it.
+func (b *begun) session() session.Session {
+	s := b.state.Session
+	s.Current = true
+	return s
+}
+
+// begin writes a session into the ledger for a user as they were when their
+// password was verified. Where the user was disabled or changed credentials in
+// between, nothing begins and it is errCredentials.
 func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery session.Delivery, device string) (*begun, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -152,33 +166,27 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 	if err != nil {
 		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}
-	if err := s.record(ctx, tok, state, u.CredentialVersion); err != nil {
-		return nil, err
+	err = s.Ledger.Begin(ctx, state, tok.KeyID, u.CredentialVersion)
+	if errors.Is(err, ledger.ErrUserChanged) {
+		return nil, errCredentials
 	}
-	b := &begun{session: state.Session, credential: Credential{token: refresh, delivery: delivery}, access: access}
-	b.session.Current = true
-	return b, nil
+	if err != nil {
+		return nil, s.unavailable("beginning a session", err)
+	}
+	return &begun{state: state, credential: Credential{token: refresh, delivery: delivery}, access: access}, nil
 }
 
-// record writes a new session into the ledger and the store.
-func (s *Service) record(ctx context.Context, tok session.Token, state session.State, credentialVersion int64) error {
-	err := s.Ledger.Begin(ctx, state, tok.KeyID, credentialVersion)
-	if errors.Is(err, ledger.ErrUserChanged) {
+// warm puts a session that the ledger has into hot state, and ends those that
+// are above the cap. It is errCredentials when the session was ended since.
+func (s *Service) warm(ctx context.Context, state session.State) error {
+	evicted, err := s.Store.Create(ctx, state, s.Policy.Cap)
+	if errors.Is(err, session.ErrEnded) {
 		return errCredentials
 	}
 	if err != nil {
 		return s.unavailable("beginning a session", err)
 	}
-	evicted, err := s.Store.Create(ctx, state, s.Policy.Cap)
-	switch {
-	case errors.Is(err, session.ErrEnded): // its user's sessions were ended in this moment
-		return errCredentials
-	case err != nil:
-		// Nobody will ever hold its token: it must not stay in the list.
-		s.endings.remember(tok.UserID, session.End{SessionID: tok.SessionID, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted})
-		return s.unavailable("beginning a session", err)
-	}
-	s.endings.found(ctx, tok.UserID, evicted)
+	s.endings.found(ctx, state.UserID, evicted)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -277,6 +278,71 @@ func TestReconcile(t *testing.T) {
 		w.restart()
 		w.dbDown.Store(true)
 		c.wants(c.token, auth.ErrRefreshRevoked) // the store was told
+	})
+}
+
+// The same before the newest progress was written at all.
+func TestRolledBackStoreIsLiftedByUnwrittenProgress(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		stolen := c.token
+		snapshot := w.snapshot(c)
+		c.turn()
+		c.turn()
+		w.clock.step(w.policy.Grace + time.Second)
+		w.rollBack(snapshot)
+		thief := &client{w: w, caller: phone, token: stolen}
+		thief.refresh()
+		w.svc.FlushDue(w.Context())
+		if _, err := thief.send(thief.token, ""); err == nil {
+			t.Fatal("the thief goes on after the ledger was asked")
+		}
+		c.refresh()
+	})
+}
+
+// A session whose row was written a moment ago is asked about all the same.
+func TestRolledBackRevocationDiesWithinSecondsOfAWrite(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		w.svc.FlushDue(w.Context())
+		snapshot := w.snapshot(c)
+		w.logout(c)
+		w.rollBack(snapshot)
+		w.svc.Revoked = revocation.NewSet(w.clock.now) // the local set forgot too, the writer did not
+		w.clock.step(w.policy.Grace + time.Second)
+		c.refresh()
+		w.svc.FlushDue(w.Context())
+		if _, err := c.send(c.token, ""); !errors.Is(err, auth.ErrRefreshRevoked) {
+			t.Fatalf("after the ledger was asked: got %v, want REVOKED", err)
+		}
+	})
+}
+
+// A refresh key alone ends nothing, without the ledger either.
+func TestForgedTokenWithTheLedgerDown(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		tok, err := w.svc.Keys.Parse(c.token)
+		w.must(err)
+		tok.Secret = session.NewSecret()
+		forged, err := w.svc.Keys.Mint(tok)
+		w.must(err)
+		w.dbDown.Store(true)
+		payload, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &forged})
+		w.must(err)
+		if payload.SessionID != nil {
+			t.Error("a forged token ended the session")
+		}
+		c.refresh()
+		w.hot.flush() // now nobody knows the secret
+		if _, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &forged}); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("with nobody who knows: got %v, want UNAVAILABLE", err)
+		}
+		w.dbDown.Store(false)
+		c.refresh()
 	})
 }
 

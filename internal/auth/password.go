@@ -57,14 +57,19 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	u.CredentialVersion = version
 	revoked := s.endAll(ctx, u.ID, session.ReasonPassword, claims.SessionID)
 	begun, err := s.begin(ctx, c, u, delivery, entry.State.DeviceName)
-	if errors.Is(err, errCredentials) {
-		return invalidCredentials(), nil
+	if err == nil {
+		err = s.warm(ctx, begun.state)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errCredentials):
+		return invalidCredentials(), nil
+	case err != nil && begun == nil:
 		return nil, err
 	}
+	// The password has changed, so the caller gets the new session even when the
+	// store did not take it: the first refresh brings it back from the ledger.
 	return &ChangePasswordPayload{
-		Credential: begun.credential, AccessToken: begun.access, Session: begun.session, RevokedSessionIDs: revoked,
+		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), RevokedSessionIDs: revoked,
 	}, nil
 }
 

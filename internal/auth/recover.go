@@ -16,13 +16,22 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 	entry, err := s.Ledger.Find(ctx, tok.UserID, tok.SessionID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return s.bury(ctx, tok, session.End{Reason: session.ReasonUnknown, ExpiresAt: s.Now().Add(s.Policy.Absolute)}, session.Unknown)
+		// Its tombstone answers the same next time, and saves the question.
+		end := session.End{SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: session.ReasonUnknown}
+		if err := s.Store.Revoke(ctx, tok.UserID, []session.End{end}); err != nil {
+			return session.Verdict{}, err
+		}
+		return session.Verdict{Outcome: session.Unknown}, nil
 	case err != nil:
 		return session.Verdict{}, err
 	case entry.State.SecretHash != p.SecretHash:
 		return session.Verdict{Outcome: session.Forged}, nil
 	case entry.Ended():
-		return s.bury(ctx, tok, session.End{Reason: entry.Reason, ExpiresAt: entry.State.ExpiresAt}, session.Tombstone)
+		// The verdict stands whether or not the store takes it.
+		s.endings.spread(ctx, tok.UserID, []session.End{{
+			SessionID: tok.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
+		}})
+		return session.Verdict{Outcome: session.Tombstone, Reason: entry.Reason}, nil
 	case !s.Now().Before(entry.State.ExpiresAt):
 		return session.Verdict{Outcome: session.Expired}, nil
 	}
@@ -38,12 +47,4 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 		return verdict, errors.New("auth: the store lost a session again right after it was restored")
 	}
 	return verdict, err
-}
-
-// bury repeats into hot state what the ledger says of an ended session. The
-// verdict stands whether or not the store takes it.
-func (s *Service) bury(ctx context.Context, tok session.Token, end session.End, outcome session.Outcome) (session.Verdict, error) {
-	end.SessionID = tok.SessionID
-	s.endings.spread(ctx, tok.UserID, []session.End{end})
-	return session.Verdict{Outcome: outcome, Reason: end.Reason}, nil
 }

@@ -57,6 +57,9 @@ func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 			SessionID: tok.SessionID, ExpiresAt: verdict.State.ExpiresAt, Reason: session.Reason(verdict.Outcome),
 		}})
 	case session.Tombstone:
+		if verdict.Reason == session.ReasonUnknown {
+			return nil, s.refused(c, tok, session.Unknown)
+		}
 		s.endings.remember(tok.UserID, session.End{
 			SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: verdict.Reason,
 		})

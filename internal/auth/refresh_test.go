@@ -362,7 +362,10 @@ func TestUnknownSession(t *testing.T) {
 		stray, err := w.svc.Keys.Mint(tok)
 		w.must(err)
 		c.wants(stray, auth.ErrRefreshUnknown)
-		c.wants(stray, auth.ErrRefreshRevoked) // by its tombstone
+		c.wants(stray, auth.ErrRefreshUnknown)
+		w.dbDown.Store(true)
+		c.wants(stray, auth.ErrRefreshUnknown) // by its tombstone
+		w.dbDown.Store(false)
 		c.refresh()
 	})
 }

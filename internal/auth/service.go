@@ -39,6 +39,11 @@ type Config struct {
 	// ReconcileEvery is how often revocations that others wrote into the ledger
 	// are taken over.
 	ReconcileEvery time.Duration
+	// StaleAfter is how old the feed's news may be before sessions are looked up
+	// one by one instead; 0 for never. FailOpen accepts access tokens until they
+	// expire when the stores do not answer that either.
+	StaleAfter time.Duration
+	FailOpen   bool
 	// LoginMinDuration is the least time a login takes, whatever it comes to. Optional.
 	LoginMinDuration time.Duration
 	// PasswordContext are words that no password may contain. Optional.
@@ -53,6 +58,7 @@ type Service struct {
 	Config
 	endings     *endings
 	checkpoints *checkpoints
+	lookups     *lookups
 	caughtUp    atomic.Bool
 }
 
@@ -69,6 +75,7 @@ func New(c Config) (*Service, error) {
 		Config:      c,
 		endings:     e,
 		checkpoints: newCheckpoints(c.Ledger, c.Store, e, c.Policy, c.Log, c.Now),
+		lookups:     newLookups(c),
 	}, nil
 }
 
@@ -90,8 +97,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready reports whether the revocations of the last hour are known.
-func (s *Service) Ready() bool { return s.caughtUp.Load() }
+// Ready reports whether the revocations of the last hour are known, from the
+// ledger and from the feed.
+func (s *Service) Ready() bool { return s.caughtUp.Load() && !s.Feed.Current().IsZero() }
 
 // User is a user's row. An unknown id is user.ErrNotFound.
 func (s *Service) User(ctx context.Context, id uuid.UUID) (user.User, error) {

@@ -104,7 +104,11 @@ func (s *Service) RevokeUserSessions(ctx context.Context, c Caller, _ *token.Cla
 	if err != nil {
 		return &RevokeAllSessionsPayload{SessionIDs: []uuid.UUID{}}, nil //nolint:nilerr // looks like an unknown user
 	}
-	return s.revokeAll(ctx, c, id, uuid.Nil)
+	payload, err := s.revokeAll(ctx, c, id, uuid.Nil)
+	if err == nil {
+		payload.ClearCookie = false // the admin's own cookie stays, even a dead one
+	}
+	return payload, err
 }
 
 func (s *Service) revokeAll(ctx context.Context, c Caller, userID, except uuid.UUID) (*RevokeAllSessionsPayload, error) {

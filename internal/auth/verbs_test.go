@@ -373,6 +373,69 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
+// The password has changed by the time the store is asked: the caller must not
+// be left without a session.
+func TestChangePasswordWithTheStoreDown(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		claims := w.claims(c)
+		w.hot.down.Store(true)
+		result, err := w.svc.ChangePassword(w.Context(), phone, claims, auth.ChangePasswordInput{
+			CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("wholly different sentence 7"),
+		})
+		w.must(err)
+		payload, ok := result.(*auth.ChangePasswordPayload)
+		if !ok {
+			t.Fatalf("got %T, want a new session", result)
+		}
+		w.hot.down.Store(false)
+		fresh := &client{w: w, caller: phone, token: handed(payload.Credential), id: payload.Session.ID}
+		fresh.refresh()
+		w.svc.Settle(w.Context())
+		c.wants(c.token, auth.ErrRefreshRevoked)
+	})
+}
+
+// A hash of older cost is brought up to date by a good login, and by nothing else.
+func TestLoginUpgradesTheHash(t *testing.T) {
+	w := newWorld(t)
+	old, err := password.New(password.Params{MemoryKiB: 32, Time: 1, Parallelism: 1}, 1)
+	w.must(err)
+	hash, err := old.Hash(t.Context(), secret.New(goodPassword))
+	w.must(err)
+	w.must(w.users.ResetPassword(t.Context(), w.user.ID, hash))
+	stored := func() string {
+		u, err := w.users.ByID(t.Context(), w.user.ID)
+		w.must(err)
+		return u.PasswordHash.Reveal()
+	}
+	w.tryLogin(phone, "wrong horse battery staple")
+	if stored() != hash.Reveal() {
+		t.Fatal("a failed login changed the hash")
+	}
+	c := w.login(phone)
+	if stored() == hash.Reveal() {
+		t.Fatal("a good login kept the old hash")
+	}
+	c.refresh() // the upgrade ended nothing
+	w.login(phone)
+	c.refresh()
+}
+
+// An attacker who measures learns nothing: no login is quicker than the floor.
+func TestLoginTakesItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.svc.LoginMinDuration = 150 * time.Millisecond
+	w.svc.Now = time.Now
+	for _, pass := range []string{goodPassword, "wrong horse battery staple"} {
+		began := time.Now()
+		w.tryLogin(phone, pass)
+		if took := time.Since(began); took < w.svc.LoginMinDuration {
+			t.Errorf("login took %s, want at least %s", took, w.svc.LoginMinDuration)
+		}
+	}
+}
+
 func TestChangePasswordNeedsTheChannel(t *testing.T) {
 	w := newWorld(t)
 	c := w.login(browser)

@@ -50,6 +50,16 @@ func (l *Ledger) Find(ctx context.Context, userID, sessionID uuid.UUID) (Entry, 
 	return found[0], nil
 }
 
+// FindAll returns those of the sessions that there are, expired and ended ones
+// too, in no order.
+func (l *Ledger) FindAll(ctx context.Context, sessionIDs []uuid.UUID) ([]Entry, error) {
+	found, err := l.read(ctx, "sessions.id IN ?", sessionIDs)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: finding sessions: %w", err)
+	}
+	return found, nil
+}
+
 // ListByUser returns the user's sessions that neither ended nor reached their
 // absolute expiry, the most recently used first. Idle expiry is the caller's to
 // judge.

@@ -21,6 +21,10 @@ type Feed interface {
 	// Run returned, deliver is not called any more. deliver must be quick and
 	// must not publish.
 	Run(ctx context.Context, deliver func(at time.Time, ids ...uuid.UUID)) error
+
+	// Current is the newest time of which a Run of this value knows that
+	// everything published until then was delivered; zero before the first.
+	Current() time.Time
 }
 
 var _ Feed = (*Local)(nil)
@@ -64,6 +68,9 @@ func (l *Local) Publish(_ context.Context, ids ...uuid.UUID) error {
 	}
 	return nil
 }
+
+// Current implements [Feed]: within one process nothing is ever late.
+func (l *Local) Current() time.Time { return l.now() }
 
 // Run implements [Feed].
 func (l *Local) Run(ctx context.Context, deliver func(at time.Time, ids ...uuid.UUID)) error {

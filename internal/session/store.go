@@ -14,6 +14,8 @@ import (
 var (
 	// ErrEnded: the session has a tombstone.
 	ErrEnded = errors.New("session: ended")
+	// ErrMissing: there is no hot state of the session.
+	ErrMissing = errors.New("session: no hot state")
 )
 
 // Outcome is the word for what a refresh came to. The same words stand in
@@ -157,6 +159,10 @@ type Store interface {
 	// Revoke writes a tombstone for each session, whether it has hot state or
 	// not. A session that has a tombstone keeps the one it has.
 	Revoke(ctx context.Context, userID uuid.UUID, ends []End) error
+
+	// Find returns the hot state of one session and changes nothing: ErrEnded
+	// where there is a tombstone, ErrMissing where there is nothing.
+	Find(ctx context.Context, userID, sessionID uuid.UUID) (State, error)
 
 	// List returns the hot state of a user's sessions that have no tombstone and
 	// are not past their absolute expiry, in no order. It is not complete: hot

@@ -106,7 +106,7 @@ func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 		}
 		// Rows are locked by id, as everywhere: two statements that meet never
 		// wait for each other.
-		return tx.Exec(`UPDATE sessions SET device_name = NULL, user_agent = NULL, ip_address = NULL
+		return tx.Exec(`UPDATE sessions SET device_name = NULL, user_agent = NULL, ip_address = NULL, binding = ''
 			WHERE id IN (SELECT id FROM sessions WHERE user_id = ? ORDER BY id `+database.RowLock(tx, "FOR UPDATE")+`)`,
 			id).Error
 	})

@@ -223,6 +223,23 @@ func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End
 	return nil
 }
 
+// Find implements [session.Store].
+func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.State, error) {
+	_, unlock, err := s.lock(ctx)
+	if err != nil {
+		return session.State{}, err
+	}
+	defer unlock()
+	switch r := s.users[userID][sessionID]; {
+	case r == nil:
+		return session.State{}, session.ErrMissing
+	case r.reason != "":
+		return session.State{}, session.ErrEnded
+	default:
+		return r.state, nil
+	}
+}
+
 // List implements [session.Store].
 func (s *Store) List(ctx context.Context, userID uuid.UUID) ([]session.State, error) {
 	now, unlock, err := s.lock(ctx)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -147,6 +148,22 @@ func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End
 	}
 	_, err := s.run(ctx, s.revoke, userID, args...)
 	return err
+}
+
+// Find implements [session.Store].
+func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	field, err := s.client.HGet(ctx, key(userID), sessionID.String()).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return session.State{}, session.ErrMissing
+	case err != nil:
+		return session.State{}, fmt.Errorf("redisstore: %w", err)
+	case strings.HasPrefix(field, "T"):
+		return session.State{}, session.ErrEnded
+	}
+	return decode(userID, sessionID, field)
 }
 
 // List implements [session.Store].

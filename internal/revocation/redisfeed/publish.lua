@@ -1,0 +1,15 @@
+-- Tells all nodes that sessions ended, and forgets what no node needs any more.
+--
+-- KEYS[1]  pawl:revocations, a stream whose entries have one field, "ids"
+-- ARGV[1]  session ids, separated by commas
+-- ARGV[2]  how long entries are kept, in milliseconds
+--
+-- Reply: the id of the entry
+
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local keep = tonumber(ARGV[2])
+local id = redis.call('XADD', KEYS[1], '*', 'ids', ARGV[1])
+redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', now - keep))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', 2 * keep))
+return id
