@@ -220,7 +220,7 @@ type Query {
 
   """
   The caller's live sessions, most recently used first; the one that asks has ` + "`" + `current: true` + "`" + `.
-  Answers ` + "`" + `UNAVAILABLE` + "`" + ` when the stores do not respond; repeat the request later then.
+  Answers ` + "`" + `UNAVAILABLE` + "`" + ` when the account store does not respond; repeat the request later then.
   """
   mySessions: [Session!] @auth
 
@@ -235,8 +235,8 @@ type Query {
 }
 
 """
-What can be changed. A request may use **one** field of this type: aliases, fragments and a second
-field make it ` + "`" + `OPERATION_TOO_COMPLEX` + "`" + `, and nothing is executed. Every field is nullable.
+What can be changed. A request may use **one** field of this type: a second one, by alias or fragment
+too, makes it ` + "`" + `OPERATION_TOO_COMPLEX` + "`" + `, and nothing is executed. Every field is nullable.
 
 What a person must read (a wrong password, say) is an answer of the field's type; what a program
 handles is an error with an ` + "`" + `extensions.code` + "`" + `. On ` + "`" + `UNAVAILABLE` + "`" + ` send the same request again after
@@ -333,7 +333,7 @@ An account.
 type User {
   "The account's id; it never changes and is the ` + "`" + `sub` + "`" + ` claim of access tokens."
   id: ID!
-  "The address the user signs in with, trimmed and in lower case."
+  "The address the user signs in with, as it was given when the account was made."
   email: String!
   "What the user may do; in ` + "`" + `me` + "`" + `, what the access token says."
   role: Role!

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -23,6 +24,11 @@ type Accounts struct {
 	Store session.Store
 	Feed  revocation.Feed
 }
+
+// ErrSessionsLive: the account was changed, and its sessions could not be ended
+// in the ledger. Running servers end them when they reconcile, because the
+// change counts; doing it again ends them at once.
+var ErrSessionsLive = errors.New("the account is changed, but its sessions have not ended yet: do it again")
 
 // Effect is what a change did to sessions.
 type Effect struct {
@@ -91,7 +97,7 @@ func (a *Accounts) RevokeSession(ctx context.Context, sessionID uuid.UUID) (Effe
 func (a *Accounts) endAll(ctx context.Context, userID uuid.UUID, reason session.Reason) (Effect, error) {
 	ends, err := a.Ledger.RevokeAll(ctx, userID, uuid.Nil, reason)
 	if err != nil {
-		return Effect{}, fmt.Errorf("ending the user's sessions: %w", err)
+		return Effect{}, fmt.Errorf("%w: %w", ErrSessionsLive, err)
 	}
 	return a.spread(ctx, userID, ends), nil
 }

@@ -98,6 +98,9 @@ func (s *Service) verifyLogin(ctx context.Context, in LoginInput) (user.User, er
 func (s *Service) verifyPassword(ctx context.Context, u user.User, given secret.Text) error {
 	result, err := s.Hasher.Verify(ctx, u.PasswordHash, given)
 	switch {
+	case errors.Is(err, password.ErrOverloaded):
+		s.Log.Warn("more passwords wait to be checked than PAWL_ARGON2_CONCURRENCY allows for; a login was refused")
+		return fmt.Errorf("%w: password check", ErrUnavailable)
 	case err != nil:
 		return s.unavailable("password check", err)
 	case !result.OK || u.Status != user.StatusActive:

@@ -14,6 +14,7 @@ import (
 const (
 	repairEvery = 500 * time.Millisecond
 	maxDebts    = 10_000
+	maxFailures = 3 // in a row, before a creditor is left alone for this time
 )
 
 // debt is an end that the ledger, or else the store, has not taken yet.
@@ -81,14 +82,20 @@ func (e *endings) repair(ctx context.Context) {
 	}
 }
 
-// settle tries each creditor until it fails once.
+// settle tries each creditor until it has failed a few times in a row: it is
+// down then, and not just at odds with a single debt.
 func (e *endings) settle(ctx context.Context) {
 	for _, toLedger := range []bool{true, false} {
+		failures := 0
 		for _, owed := range e.debts.pending(toLedger) {
 			if err := e.pay(ctx, owed); err != nil {
-				e.log.Warn("an end is still owed", "ledger", toLedger, "error", err)
-				break
+				e.log.Warn("an end is still owed", "ledger", toLedger, "session", owed.end.SessionID.String(), "error", err)
+				if failures++; failures == maxFailures {
+					break
+				}
+				continue
 			}
+			failures = 0
 			e.debts.settled(owed)
 		}
 	}

@@ -18,9 +18,9 @@ func (s *Service) MySessions(ctx context.Context, claims *token.Claims) ([]sessi
 
 // UserSessions lists anyone's live sessions. An id that names nobody has none.
 func (s *Service) UserSessions(ctx context.Context, claims *token.Claims, userID string) ([]session.Session, error) {
-	id, err := uuid.Parse(userID)
-	if err != nil {
-		return []session.Session{}, nil //nolint:nilerr // looks like an unknown user
+	id, ok := parseID(userID)
+	if !ok {
+		return []session.Session{}, nil // looks like an unknown user
 	}
 	return s.sessions(ctx, claims, id)
 }
@@ -72,8 +72,8 @@ func (s *Service) overlay(entry ledger.Entry, hot map[uuid.UUID]session.State) s
 // RevokeSession ends one of the caller's own sessions. Another id changes
 // nothing, and a foreign one looks like one that does not exist.
 func (s *Service) RevokeSession(ctx context.Context, c Caller, claims *token.Claims, in RevokeSessionInput) (*RevokeSessionPayload, error) {
-	id, err := uuid.Parse(in.SessionID)
-	if err != nil {
+	id, ok := parseID(in.SessionID)
+	if !ok {
 		return &RevokeSessionPayload{}, nil // looks like an unknown session
 	}
 	ctx, cancel := detach(ctx)
@@ -100,9 +100,9 @@ func (s *Service) RevokeAllSessions(ctx context.Context, c Caller, claims *token
 
 // RevokeUserSessions ends all sessions of a user. An id that names nobody has none.
 func (s *Service) RevokeUserSessions(ctx context.Context, c Caller, _ *token.Claims, in RevokeUserSessionsInput) (*RevokeAllSessionsPayload, error) {
-	id, err := uuid.Parse(in.UserID)
-	if err != nil {
-		return &RevokeAllSessionsPayload{SessionIDs: []uuid.UUID{}}, nil //nolint:nilerr // looks like an unknown user
+	id, ok := parseID(in.UserID)
+	if !ok {
+		return &RevokeAllSessionsPayload{SessionIDs: []uuid.UUID{}}, nil // looks like an unknown user
 	}
 	payload, err := s.revokeAll(ctx, c, id, uuid.Nil)
 	if err == nil {
@@ -130,6 +130,12 @@ func (s *Service) holdsCookieOf(c Caller, ends []session.End) bool {
 	}
 	tok, err := s.Keys.Parse(c.RefreshCookies[0])
 	return err == nil && slices.ContainsFunc(ends, func(e session.End) bool { return e.SessionID == tok.SessionID })
+}
+
+// parseID reads an id in the one spelling that answers use.
+func parseID(text string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(text)
+	return id, err == nil && id.String() == text
 }
 
 func sessionIDs(ends []session.End) []uuid.UUID {

@@ -7,9 +7,6 @@ import (
 	"github.com/pawlauth/pawl/internal/auth"
 )
 
-// BodyTimeout is how long a request body may take to arrive.
-const BodyTimeout = 10 * time.Second
-
 // serveGraphQL is the gate before GraphQL. What it refuses is refused before
 // any state is touched; everything else goes on with an [auth.Caller].
 func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +39,6 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 			"The server is starting. Repeat the request later.", time.Second)
 		return
 	}
-	// Not every writer has deadlines; the ones of a test recorder need none.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(BodyTimeout))
 	(*graphql).ServeHTTP(w, r.WithContext(auth.WithCaller(r.Context(), caller)))
 }
 

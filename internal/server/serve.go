@@ -16,9 +16,11 @@ const (
 	// MaxHeader is what request line and headers may take together, in bytes.
 	MaxHeader = 16 << 10
 
-	headerTimeout = 10 * time.Second
-	writeTimeout  = 30 * time.Second
-	idleTimeout   = 2 * time.Minute
+	// readTimeout is how long a request may take to arrive whole, on every path:
+	// what is refused before its body was read is held to it as well.
+	readTimeout  = 10 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 2 * time.Minute
 
 	// headerSlack is what net/http adds to its header limit.
 	headerSlack = 4 << 10
@@ -30,12 +32,12 @@ const (
 // contexts of their own: the end of ctx does not end them.
 func (s *Server) Serve(ctx context.Context, listeners Listeners) error {
 	return serve(ctx, listeners, &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    MaxHeader - headerSlack,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		Handler:        s,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: MaxHeader - headerSlack,
+		ErrorLog:       slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}, s.cfg.Log, func() { s.draining.Store(true) })
 }
 
@@ -50,7 +52,7 @@ func ServeAdmin(ctx context.Context, listeners Listeners, log *slog.Logger) erro
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return serve(ctx, listeners, &http.Server{
 		Handler:           defend(mux, log),
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: readTimeout, // profiles take longer than a request may
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    MaxHeader - headerSlack,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

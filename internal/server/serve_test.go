@@ -3,13 +3,15 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,22 +186,44 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// deadlineRecorder notes the deadline for the body.
-type deadlineRecorder struct {
-	http.ResponseWriter
-	until time.Time
-}
-
-func (d *deadlineRecorder) SetReadDeadline(t time.Time) error {
-	d.until = t
-	return nil
-}
-
-func TestBodyHasADeadline(t *testing.T) {
-	s := open(t, config(io.Discard), func(http.ResponseWriter, *http.Request) {})
-	w := &deadlineRecorder{ResponseWriter: httptest.NewRecorder()}
-	s.ServeHTTP(w, httptest.NewRequest("POST", "/graphql", nil))
-	if left := time.Until(w.until); left <= 0 || left > server.BodyTimeout {
-		t.Errorf("the body may take %s, want up to %s", left, server.BodyTimeout)
+// A request that never arrives whole is answered or closed in time, wherever it
+// goes: what refuses a request early must not wait for its body for ever.
+func TestRequestsMustArrive(t *testing.T) {
+	t.Parallel()
+	url, stop, done := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		if err == nil {
+			t.Error("a body that never came was read")
+		}
+		w.WriteHeader(http.StatusBadRequest)
+	})
+	var all sync.WaitGroup
+	for _, request := range []string{
+		"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+		"GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+		"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+		"POST /graphql HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nContent-Length: 10\r\n\r\n",
+		"OPTIONS /graphql HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nContent-Length: 10\r\n\r\n",
+		"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{",
+		"POST /graphql HTTP/1.1\r\nHost: x\r\nX-Half: ",
+	} {
+		all.Go(func() {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = io.WriteString(conn, request)
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%q: the connection is still open after 20 s, want it closed after 10 s", request)
+			}
+		})
+	}
+	all.Wait()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
