@@ -12,6 +12,7 @@ func all() []mutant {
 	inRedis := guard{packages: "./internal/session/redisstore", run: "TestStore/in_process|TestKeys"}
 	realRedis := guard{packages: "./internal/session/redisstore", run: "TestLateCommand"}
 	tokens := guard{packages: "./internal/session"}
+	feeds := guard{packages: "./internal/revocation/redisfeed"}
 	verbs := guard{packages: "./internal/auth"}
 	ledgers := guard{packages: "./internal/ledger"}
 	revocations := guard{packages: "./internal/revocation"}
@@ -90,6 +91,22 @@ func all() []mutant {
 			"defer cancel()\n\tfor _, end := range ends {", "defer cancel()\n\tfor _, end := range ends[:0] {"),
 		one("authenticate: access tokens outlive their session", verbs, auth+"authenticate.go",
 			"case s.Revoked.Contains(claims.SessionID):", "case false:"),
+		one("refresh: this node's knowledge of an end is not asked", verbs, auth+"refresh.go",
+			"if s.Revoked.Contains(tok.SessionID) {", "if false {"),
+		one("authenticate: a stale feed is believed", verbs, auth+"authenticate.go",
+			"case s.feedStale():", "case false:"),
+		one("checkpoint: the ledger is asked once a minute", verbs, auth+"checkpoint.go",
+			"case !p.asked:", "case false:"),
+		one("password: the caller is left without a session when the store is down", verbs, auth+"password.go",
+			"case err != nil && begun == nil:", "case err != nil:"),
+		one("endings: a forged token ends a session when the ledger is down", verbs, auth+"endings.go",
+			"findErr == nil && state.SecretHash != tok.Secret.Hash()", "findErr == nil && state.SecretHash == [32]byte{}"),
+		{name: "feed: a cursor ahead of the stream waits for ever", tests: feeds, redis: true,
+			edits: []edit{{"internal/revocation/redisfeed/reader.go", "if newest.before(r.cursor) {", "if false {"}}},
+		{name: "feed: nothing is read again", tests: feeds, redis: true,
+			edits: []edit{{"internal/revocation/redisfeed/reader.go", "r.cursor.ms-overlap.Milliseconds()", "r.cursor.ms+1"}}},
+		{name: "feed: silence counts as news", tests: feeds, redis: true,
+			edits: []edit{{"internal/revocation/redisfeed/reader.go", "if err != nil && !errors.Is(err, redis.Nil) {\n\t\treturn", "if false {\n\t\treturn"}}},
 
 		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
 			"u.status = ? AND u.credential_version = ? `+", "u.status = ? AND u.credential_version >= ? `+"),
