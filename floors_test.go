@@ -35,6 +35,8 @@ var mayImport = map[string][]string{
 	"migrations":       {},
 	"internal/session": {"internal/secret"},
 
+	"internal/telemetry": {"internal/auth", "internal/session", "internal/revocation"}, // beside graph and server: cmd alone knows it
+
 	"internal/database/databasetest": {"internal/database", "migrations"},
 }
 
@@ -49,14 +51,16 @@ var onlyIn = []struct {
 	{"github.com/vektah/gqlparser", []string{"graph"}, false},
 	{"gorm.io", []string{"internal/database", "internal/ledger", "internal/user", "cmd"}, true},
 	{"github.com/jackc/pgx", []string{"internal/database", "internal/ledger", "internal/user", "cmd"}, true},
-	{"github.com/redis/go-redis", []string{"internal/session/redisstore", "internal/throttle", "internal/revocation", "cmd"}, true},
+	{"github.com/redis/go-redis", []string{"internal/session/redisstore", "internal/throttle", "internal/revocation", "internal/redistest", "cmd"}, true},
 	{"database/sql", []string{"internal/database", "internal/ledger", "internal/user", "migrations", "cmd"}, true},
 	{"net/http", []string{"cmd", "graph", "internal/server", "internal/refreshcookie", "internal/explorer", "internal/telemetry", "examples", "bench"}, true},
 	{"github.com/alecthomas/kong", []string{"cmd"}, false},
+	{"github.com/prometheus", []string{"internal/telemetry"}, false},
+	{"github.com/pawlauth/pawl/internal/telemetry", []string{"internal/telemetry", "cmd"}, false},
 	{"github.com/alicebob/miniredis", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"pgregory.net/rapid", []string{"internal/session/sessiontest"}, true},
-	{"testing", []string{"internal/session/sessiontest", "internal/database/databasetest"}, true},
+	{"testing", []string{"internal/session/sessiontest", "internal/database/databasetest", "internal/redistest"}, true},
 }
 
 type listed struct {

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/revocation"
@@ -108,9 +110,10 @@ func openHotState(url, sentinelPassword secret.Text, log *slog.Logger) (hotState
 	}, nil
 }
 
-// warnEviction says so when a Redis may throw sessions away. Managed servers
-// that do not tell their configuration are left alone.
-func warnEviction(ctx context.Context, s settings, log *slog.Logger) {
+// warnRedis says so when a Redis may throw sessions away, or loses all of them
+// when it stops. Managed servers that do not tell their configuration are left
+// alone.
+func warnRedis(ctx context.Context, s settings, log *slog.Logger) {
 	if s.redisURL.IsEmpty() {
 		return
 	}
@@ -121,10 +124,18 @@ func warnEviction(ctx context.Context, s settings, log *slog.Logger) {
 	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	policies, err := client.ConfigGet(ctx, "maxmemory-policy").Result()
-	if policy := policies["maxmemory-policy"]; err == nil && policy != "" && policy != "noeviction" {
+	read := func(name string) (value string, told bool) {
+		values, err := client.ConfigGet(ctx, name).Result()
+		value, told = values[name]
+		return value, told && err == nil
+	}
+	if policy, told := read("maxmemory-policy"); told && policy != "noeviction" {
 		log.Warn("Redis may evict sessions when its memory is full: they come back from the database, slower; set maxmemory-policy to noeviction",
 			"maxmemory_policy", policy)
+	}
+	appends, told := read("appendonly")
+	if snapshots, toldToo := read("save"); told && toldToo && appends == "no" && snapshots == "" {
+		log.Warn("Redis keeps nothing on disk: after its restart every session comes back from the database, slower; set appendonly to yes")
 	}
 }
 
@@ -132,6 +143,7 @@ func warnEviction(ctx context.Context, s settings, log *slog.Logger) {
 // put hosts, users and whole connection strings into theirs.
 func plain(err error) string {
 	var pg *pgconn.PgError
+	var lite *sqlite.Error
 	var reply redis.Error
 	var errno syscall.Errno
 	var dns *net.DNSError
@@ -139,6 +151,8 @@ func plain(err error) string {
 	switch {
 	case errors.As(err, &pg):
 		return fmt.Sprintf("the database refused (SQLSTATE %s)", pg.Code)
+	case errors.As(err, &lite):
+		return plainSQLite(lite.Code())
 	case errors.As(err, &reply):
 		word, _, _ := strings.Cut(reply.Error(), " ")
 		return "Redis refused (" + word + ")"
@@ -146,12 +160,33 @@ func plain(err error) string {
 		return errno.Error()
 	case errors.As(err, &dns):
 		return "the host name cannot be resolved"
+	case errors.Is(err, context.Canceled):
+		return "stopped before it was done"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "no answer in time"
 	case strings.HasPrefix(err.Error(), "database: "): // written by this program, without the URL
 		return strings.TrimPrefix(err.Error(), "database: ")
 	}
 	return "it does not answer as expected"
+}
+
+// plainSQLite is a SQLite result code in words.
+func plainSQLite(code int) string {
+	switch code & 0xff { // the rest says more than anybody needs
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return "the database file is damaged, or is none of SQLite"
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return "the database file cannot be written"
+	case sqlite3.SQLITE_CANTOPEN:
+		return "the database file cannot be opened, or its folder not be written"
+	case sqlite3.SQLITE_FULL:
+		return "the disk is full"
+	case sqlite3.SQLITE_IOERR:
+		return "reading or writing the database file failed"
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return "the database file is locked by another program"
+	}
+	return fmt.Sprintf("the database refused (SQLite result code %d)", code)
 }
 
 // quietRedis sends what the Redis client says by itself to the debug log.

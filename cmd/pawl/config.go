@@ -21,7 +21,7 @@ import (
 // names the setting and never repeats the value.
 type serverFlags struct {
 	Addr           string `env:"PAWL_ADDR" default:"${addr}" placeholder:"HOST:PORT" help:"Where to listen; localhost means both loopback addresses, port 0 picks a free one. Default: ${addr}."`
-	AdminAddr      string `env:"PAWL_ADMIN_ADDR" default:"${admin_addr}" placeholder:"HOST:PORT" help:"Where profiles are served, or off. Default: ${admin_addr}."`
+	AdminAddr      string `env:"PAWL_ADMIN_ADDR" default:"${admin_addr}" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, or off. Default: ${admin_addr}."`
 	Issuer         string `env:"PAWL_ISSUER" default:"${issuer}" placeholder:"URL" help:"Issuer (iss) of access tokens."`
 	Audience       string `env:"PAWL_AUDIENCE" default:"${audience}" placeholder:"NAME" help:"Audience (aud) of access tokens."`
 	AllowedOrigins string `env:"PAWL_ALLOWED_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may use the refresh cookie: exact scheme://host[:port], comma-separated.${origins_note}"`
@@ -120,6 +120,9 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 		logLevel: oneOf(&r, "PAWL_LOG_LEVEL", f.LogLevel, choices[slog.Level]{
 			{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warn", slog.LevelWarn}, {"error", slog.LevelError}}),
 	}
+	if s.access.TTL%time.Second != 0 {
+		r.refuse("PAWL_ACCESS_TTL", "must be whole seconds")
+	}
 	s.hashConcurrency = runtime.GOMAXPROCS(0)
 	if f.Argon2Concurrency != "" {
 		s.hashConcurrency = r.number("PAWL_ARGON2_CONCURRENCY", f.Argon2Concurrency, 1, 1024)
@@ -127,11 +130,17 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 	if f.AdminAddr != "off" {
 		s.adminAddr = r.addr("PAWL_ADMIN_ADDR", f.AdminAddr)
 	}
-	s.passwordWords = []string{"pawl", s.access.Issuer}
-	if u, err := url.Parse(s.access.Issuer); err == nil && u.Hostname() != "" {
-		s.passwordWords[1] = u.Hostname()
-	}
+	s.passwordWords = passwordWords(s.access.Issuer)
 	return s, r.err
+}
+
+// passwordWords are what no password may contain, whoever chooses it: the
+// product's name, and the host of the issuer (or all of it, where it is no URL).
+func passwordWords(issuer string) []string {
+	if u, err := url.Parse(issuer); err == nil && u.Hostname() != "" {
+		issuer = u.Hostname()
+	}
+	return []string{"pawl", issuer}
 }
 
 func (f *serverFlags) policy(r *reader, l limits) session.Policy {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
@@ -76,10 +74,24 @@ func loadKeys(dir string) (keyFiles, error) {
 		}
 		keys.refresh = append(keys.refresh, refreshKey{name, key})
 	}
-	if len(keys.access) == 0 || len(keys.refresh) == 0 {
-		return keys, errors.New("the folder lacks a signing key or a refresh key; make the first ones with: pawl keys init")
+	return keys, keys.complete()
+}
+
+// restore is what to do about a key that is there and cannot be used.
+const restore = "; restore it from a copy, or move it away"
+
+// complete says which kind of key a folder lacks, and what to do.
+func (k keyFiles) complete() error {
+	const anew = "; restore it from a copy, or move all key files away to start anew"
+	switch {
+	case len(k.access) == 0 && len(k.refresh) == 0:
+		return errors.New("the folder has no keys; make the first ones with: pawl keys init")
+	case len(k.access) == 0:
+		return errors.New("the folder has a refresh key and no signing key (access-TIME.pem)" + anew)
+	case len(k.refresh) == 0:
+		return errors.New("the folder has a signing key and no refresh key (refresh-TIME.key)" + anew)
 	}
-	return keys, nil
+	return nil
 }
 
 // rings are the keyrings of the folder: the newest key signs, the others are
@@ -121,20 +133,28 @@ func keyNames(dir string) ([]string, error) {
 func readPrivate(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, fmt.Errorf("cannot be read: %w"+restore, bare(err))
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, errors.New("others can read this key; treat it as known to them, or chmod 600 it if they could not have")
 	}
 	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, bare(err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("cannot be read: %w; it must belong to the user that pawl runs as", bare(err))
+	case err != nil:
+		return nil, fmt.Errorf("cannot be read: %w"+restore, bare(err))
+	case len(text) == 0:
+		return nil, errors.New("is empty" + restore)
 	}
 	return text, nil
 }
 
 // bare is a file error without the path.
 func bare(err error) error {
+	if e := (*os.LinkError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err
 	}
@@ -144,7 +164,7 @@ func bare(err error) error {
 func readAccess(text []byte) (token.Key, error) {
 	key, err := token.LoadKey(text)
 	if err != nil {
-		return key, err
+		return key, fmt.Errorf("%w"+restore, err)
 	}
 	for _, known := range exampleKeys {
 		if key.ID() == known {
@@ -161,7 +181,7 @@ func readRefresh(text []byte) (session.Key, error) {
 	} else {
 		decoded, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
 		if err != nil || block != nil {
-			return session.Key{}, errors.New("is neither base64 nor a PEM block " + refreshBlock)
+			return session.Key{}, errors.New("is neither base64 nor a PEM block " + refreshBlock + restore)
 		}
 		material = decoded
 	}
@@ -179,51 +199,4 @@ func readRefresh(text []byte) (session.Key, error) {
 		return session.Key{}, errors.New("is not made of random bytes: an example, or a typed text")
 	}
 	return session.Key{Material: material}, nil
-}
-
-// errHasKeys: a folder with keys is never touched.
-var errHasKeys = errors.New("the folder has keys already; nothing was changed")
-
-// makeKeys makes the first keys of a folder and returns their file names.
-func makeKeys(dir string, alg token.Algorithm, now time.Time) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("the folder cannot be made: %w", bare(err))
-	}
-	if names, err := keyNames(dir); err != nil {
-		return nil, err
-	} else if len(names) > 0 {
-		return nil, errHasKeys
-	}
-	access, err := token.GenerateKey(alg)
-	if err != nil {
-		return nil, err
-	}
-	material := make([]byte, session.MinKeySize)
-	_, _ = rand.Read(material) // never fails: crypto/rand ends the program instead
-	stamp := now.UTC().Format(keyTime)
-	files := []struct {
-		name string
-		text []byte
-	}{
-		{"refresh-" + stamp + ".key", pem.EncodeToMemory(&pem.Block{Type: refreshBlock, Bytes: material})},
-		{"access-" + stamp + ".pem", access.PEM()},
-	}
-	var names []string
-	for _, f := range files {
-		if err := writePrivate(filepath.Join(dir, f.name), f.text); err != nil {
-			return names, fmt.Errorf("%s: %w", f.name, bare(err))
-		}
-		names = append(names, f.name)
-	}
-	return names, nil
-}
-
-// writePrivate writes a new file that only its owner can read.
-func writePrivate(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
 }

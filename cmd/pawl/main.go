@@ -49,7 +49,7 @@ type cli struct {
 		List    userListCmd    `cmd:"" help:"List accounts."`
 	} `cmd:"" help:"Accounts."`
 	Session struct {
-		List   sessionListCmd   `cmd:"" help:"List a user's live sessions."`
+		List   sessionListCmd   `cmd:"" help:"List a user's sessions that have not ended."`
 		Revoke sessionRevokeCmd `cmd:"" help:"End one session, or all of a user's."`
 	} `cmd:"" help:"Sessions, from the operator's seat."`
 	Keys struct {
@@ -102,12 +102,16 @@ func run(args []string, in *os.File, out, errOut io.Writer) int {
 	return exitFailed
 }
 
-// usageText is the parser's complaint, without a surplus argument where somebody
-// may have typed a password.
+// usageText is the parser's complaint, without the value that it is about, and
+// without a surplus argument where somebody may have typed a password.
 func usageText(args []string, err error) string {
 	text := err.Error()
 	if len(args) > 0 && args[0] == "user" && strings.HasPrefix(text, "unexpected argument") {
 		return "unexpected argument (not shown: it may be a password, which is one line of stdin)"
+	}
+	if flag, _, ok := strings.Cut(text, ": bool value must be"); ok { // the only values that the parser reads
+		variable := "PAWL_" + strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(flag, "--"), "-", "_"))
+		return variable + " (" + flag + "): must be true or false"
 	}
 	return text
 }

@@ -24,15 +24,24 @@ type migrateUpCmd struct {
 // Run applies what is pending.
 func (c *migrateUpCmd) Run(io streams) error {
 	return c.with(func(ctx context.Context, pool *sql.DB, dialect string) error {
-		applied, err := migrations.Up(ctx, pool, dialect)
+		applied, err := bringUp(ctx, pool, dialect)
 		for _, m := range applied {
 			_, _ = fmt.Fprintln(io.out, "applied", m.Name)
 		}
 		if err == nil && len(applied) == 0 {
 			_, _ = fmt.Fprintln(io.out, "the schema is up to date")
 		}
-		return err
+		return databaseError(err)
 	})
+}
+
+// bringUp applies what is pending. It reads first: a database that cannot be
+// read is not written to, and says why better.
+func bringUp(ctx context.Context, pool *sql.DB, dialect string) ([]migrations.Migration, error) {
+	if current, err := migrations.Current(ctx, pool, dialect); current || err != nil {
+		return nil, err
+	}
+	return migrations.Up(ctx, pool, dialect)
 }
 
 type migrateStatusCmd struct {
@@ -53,7 +62,7 @@ func (c *migrateStatusCmd) Run(io streams) error {
 	return c.with(func(ctx context.Context, pool *sql.DB, dialect string) error {
 		all, err := migrations.Status(ctx, pool, dialect)
 		if err != nil {
-			return err
+			return databaseError(err)
 		}
 		pending := 0
 		rows := make([]migrationRow, len(all))

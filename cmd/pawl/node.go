@@ -21,6 +21,7 @@ import (
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/server"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/telemetry"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -35,6 +36,8 @@ type node struct {
 
 	// prepare works on the database before the schema is checked; optional.
 	prepare func(context.Context, *gorm.DB, *password.Hasher) error
+	// held is the lease on the database, where it was taken before; optional.
+	held *ledger.Lease
 	// ready is called once, when requests are answered. port is the public one.
 	ready func(port int)
 
@@ -42,6 +45,7 @@ type node struct {
 	keys    *session.Keyring
 	cookie  *refreshcookie.Cookie
 	hasher  *password.Hasher
+	metrics *telemetry.Metrics
 	web     *server.Server
 }
 
@@ -68,8 +72,9 @@ func (n *node) run(ctx context.Context) error {
 		if err != nil {
 			return &settingError{"PAWL_ADMIN_ADDR", "cannot listen there: " + plain(err)}
 		}
+		n.log.Info("listening for operators", "address", admin[0].Addr().String())
 		web.Go(func() {
-			if err := server.ServeAdmin(ctx, admin, n.log); err != nil {
+			if err := server.ServeAdmin(ctx, admin, n.metrics.Handler(n.log), n.log); err != nil {
 				stop(err)
 			}
 		})
@@ -103,6 +108,7 @@ func (n *node) build() error {
 		return &settingError{"PAWL_ARGON2_MEMORY", err.Error()}
 	}
 	n.cookie = refreshcookie.New(refreshcookie.Config{Secure: n.secureCookie, SameSite: n.sameSite})
+	n.metrics = telemetry.New(database.Statements(), time.Now)
 	return nil
 }
 
@@ -136,14 +142,18 @@ func (n *node) face(port int) (err error) {
 func (n *node) work(ctx context.Context, port int, drain func()) error {
 	db, err := openDatabase(ctx, n.databaseURL)
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	defer func() { _ = database.Close(db) }()
+	if err := database.Observe(db, time.Now, n.metrics.Statement); err != nil {
+		return err
+	}
 	hot, err := openHotState(n.redisURL, n.sentinelPass, n.log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = hot.close() }()
+	hot.store = n.metrics.Store(hot.store)
 	if err := waitForStores(ctx, n.log, db, hot.store); err != nil {
 		return ended(ctx, err)
 	}
@@ -155,7 +165,7 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 	if err := n.checkDatabase(ctx, db); err != nil {
 		return ended(ctx, err)
 	}
-	warnEviction(ctx, n.settings, n.log)
+	warnRedis(ctx, n.settings, n.log)
 	service, err := n.service(db, hot)
 	if err != nil {
 		return err
@@ -196,7 +206,7 @@ func (n *node) answer(ctx context.Context, service *auth.Service, port int, ran 
 		if !open && service.Ready() {
 			open = true
 			look.Stop()
-			n.web.Open(handler)
+			n.web.Open(n.metrics.InFlight(handler))
 			n.log.Info("ready")
 			n.ready(port)
 		}
@@ -212,7 +222,8 @@ func (n *node) service(db *gorm.DB, hot hotState) (*auth.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.New(auth.Config{
+	revoked := revocation.NewSet(time.Now)
+	service, err := auth.New(auth.Config{
 		Users:            user.New(db, time.Now),
 		Ledger:           ledger.New(db, time.Now),
 		Store:            hot.store,
@@ -221,14 +232,20 @@ func (n *node) service(db *gorm.DB, hot hotState) (*auth.Service, error) {
 		Verifier:         verifier,
 		Hasher:           n.hasher,
 		Feed:             hot.feed,
-		Revoked:          revocation.NewSet(time.Now),
+		Revoked:          revoked,
 		Policy:           n.policy,
 		ReconcileEvery:   n.reconcile,
 		StaleAfter:       n.staleAfter,
 		FailOpen:         n.failOpen,
 		LoginMinDuration: n.loginMin,
 		PasswordContext:  n.passwordWords,
+		Observer:         n.metrics.Observer(),
 		Log:              n.log,
 		Now:              time.Now,
 	})
+	if err != nil {
+		return nil, err
+	}
+	n.metrics.Watch(service, hot.feed, revoked)
+	return service, nil
 }

@@ -78,7 +78,21 @@ func (o *operator) byEmail(ctx context.Context, email string) (user.User, error)
 	case errors.Is(err, user.ErrEmail):
 		return u, errors.New("this is not an email address")
 	}
-	return u, err
+	return u, databaseError(err)
+}
+
+// databaseError is what the database said to a command, in words for the
+// operator; nil stays nil.
+func databaseError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, user.ErrNotFound):
+		return errors.New("the account was deleted meanwhile")
+	case errors.Is(err, auth.ErrSessionsLive):
+		return fmt.Errorf("%w (PAWL_DATABASE_URL: %s)", auth.ErrSessionsLive, plain(err))
+	}
+	return &settingError{"PAWL_DATABASE_URL", "no good answer: " + plain(err)}
 }
 
 // say tells what became of sessions, and how soon running servers know.

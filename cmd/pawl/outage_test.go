@@ -271,7 +271,33 @@ func TestOutages(t *testing.T) {
 		p.turns(page, "after Redis was in state "+state)
 		p.turns(app, "after Redis was in state "+state)
 	}
+	p.postgres.set("hang")
+	p.redis.set("hang")
+	p.staysIn(page, "with both stores hung")
+	p.staysIn(app, "with both stores hung")
+	p.postgres.set("")
+	p.redis.set("")
+	p.turns(page, "after both stores hung")
+	p.turns(app, "after both stores hung")
 	p.server.stop()
+}
+
+// staysIn demands of a logout what refuses demands of a refresh.
+func (p *plant) staysIn(s *session, when string) {
+	p.t.Helper()
+	text, headers := `mutation { logout(input: {refreshToken: "`+s.refresh+`"}) { sessionId } }`, []string(nil)
+	if s.cookie != "" {
+		text, headers = `mutation { logout { sessionId } }`, []string{"Origin", origin, "Cookie", s.cookie}
+	}
+	began := time.Now()
+	a, err := query(p.url, text, headers...)
+	took := time.Since(began)
+	if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "UNAVAILABLE" || len(a.header.Values("Set-Cookie")) > 0 {
+		p.t.Errorf("logout %s: got %s (%v) with cookies %q, want UNAVAILABLE and the cookie untouched", when, a.body, err, a.header.Values("Set-Cookie"))
+	}
+	if took > hangs {
+		p.t.Errorf("logout %s took %s, want 3 s at most", when, took)
+	}
 }
 
 // TestFlushall empties Redis under sessions of all ages.

@@ -112,11 +112,17 @@ func (r *reader) addr(setting, text string) string {
 	return text
 }
 
-// name reads a text that must be there and has no blanks.
+// maxName is the most bytes of an issuer or audience: they are in every access
+// token.
+const maxName = 256
+
+// name reads a text that must be there, is short and has no blanks.
 func (r *reader) name(setting, text string) string {
 	switch {
 	case text == "":
 		r.refuse(setting, "must be set")
+	case len(text) > maxName:
+		r.refuse(setting, fmt.Sprintf("must have at most %d bytes", maxName))
 	case strings.ContainsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }):
 		r.refuse(setting, "must not contain blanks or control characters")
 	}

@@ -23,7 +23,7 @@ type sessionListCmd struct {
 }
 
 // sessionRow is one line of the list, as the ledger knows it: last use may be
-// a minute old.
+// a minute old, and which session was idle for too long only servers know.
 type sessionRow struct {
 	ID         string    `json:"id"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -35,7 +35,7 @@ type sessionRow struct {
 	UserAgent  string    `json:"userAgent"`
 }
 
-// Run lists a user's live sessions.
+// Run lists a user's sessions that have not ended.
 func (c *sessionListCmd) Run(io streams) error {
 	return storeFlags{DatabaseURL: c.DatabaseURL}.operate(io, func(ctx context.Context, op *operator) error {
 		u, err := op.byEmail(ctx, c.Email)
@@ -44,7 +44,7 @@ func (c *sessionListCmd) Run(io streams) error {
 		}
 		entries, err := op.Ledger.ListByUser(ctx, u.ID)
 		if err != nil {
-			return err
+			return databaseError(err)
 		}
 		rows := make([]sessionRow, len(entries))
 		for i, e := range entries {
@@ -84,7 +84,8 @@ func (c *sessionRevokeCmd) Run(io streams) error {
 	}
 	if c.User != "" {
 		return c.change(io, c.User, "revoked", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-			return op.RevokeAll(ctx, u.ID)
+			effect, err := op.RevokeAll(ctx, u.ID)
+			return effect, databaseError(err)
 		})
 	}
 	id, err := uuid.Parse(c.SessionID)
@@ -99,6 +100,6 @@ func (c *sessionRevokeCmd) Run(io streams) error {
 		if err == nil {
 			op.say("revoked", effect)
 		}
-		return err
+		return databaseError(err)
 	})
 }

@@ -47,6 +47,8 @@ func TestBadSettings(t *testing.T) {
 		{"PAWL_ISSUER", "", "must be set"},
 		{"PAWL_AUDIENCE", "", "must be set"},
 		{"PAWL_ISSUER", "two words", "blanks"},
+		{"PAWL_ISSUER", "https://" + strings.Repeat("9h3k", 63), "at most 256 bytes"},
+		{"PAWL_AUDIENCE", strings.Repeat("9h3k", 65), "at most 256 bytes"},
 		{"PAWL_KEYS_DIR", "/nonexistent/9h3k", "cannot be read"},
 		{"PAWL_DATABASE_URL", "mysql://u:hunter2@db/x", "must begin with postgres:// or sqlite:"},
 		{"PAWL_DATABASE_URL", "postgres://u:hunter2@db:port/x", "cannot be read"},
@@ -78,6 +80,7 @@ func TestBadSettings(t *testing.T) {
 		{"PAWL_TRUSTED_PROXIES", "10.1.2.3/8", "address bits"},
 		{"PAWL_COOKIE_SAMESITE", "9h3k", "must be one of: strict, lax, none"},
 		{"PAWL_ACCESS_TTL", "900", "with units"},
+		{"PAWL_ACCESS_TTL", "90500ms", "whole seconds"},
 		{"PAWL_ACCESS_TTL", "59s", "between 1m and 1h"},
 		{"PAWL_ACCESS_TTL", "61m", "between 1m and 1h"},
 		{"PAWL_ACCESS_TTL", "-15m", "between 1m and 1h"},
@@ -108,7 +111,7 @@ func TestBadSettings(t *testing.T) {
 		{"PAWL_LOG_FORMAT", "xml9", "must be one of: json, text"},
 		{"PAWL_LOG_LEVEL", "loud", "must be one of: debug"},
 	} {
-		t.Run(tt.setting+" "+strings.ReplaceAll(tt.value, "/", "|"), func(t *testing.T) {
+		t.Run(tt.setting+" "+strings.ReplaceAll(tt.value[:min(len(tt.value), 64)], "/", "|"), func(t *testing.T) {
 			env := map[string]string{}
 			for name, value := range good {
 				env[name] = value
@@ -116,6 +119,24 @@ func TestBadSettings(t *testing.T) {
 			env[tt.setting] = tt.value
 			refused(t, dir, env, tt.setting, tt.want, tt.value)
 		})
+	}
+}
+
+// TestSwitchesAreNotRepeated: the parser reads switches itself, and would show
+// what it read.
+func TestSwitchesAreNotRepeated(t *testing.T) {
+	for _, tt := range []struct {
+		env, want string
+		args      []string
+	}{
+		{"PAWL_JSON=hunter2", "pawl: PAWL_JSON (--json): must be true or false", []string{"user", "list"}},
+		{"PAWL_IF_MISSING=hunter2", "pawl: PAWL_IF_MISSING (--if-missing): must be true or false", []string{"keys", "init"}},
+		{"X=y", "pawl: PAWL_JSON (--json): must be true or false", []string{"keys", "list", "--json=hunter2"}},
+	} {
+		code, log := start(t, t.TempDir(), append(list(nil), tt.env), tt.args...).end()
+		if code != 2 || !strings.HasPrefix(log, tt.want+"\n") || strings.Contains(log, "hunter2") {
+			t.Errorf("%s pawl %v: got exit %d and %q, want 2 and %q without the value", tt.env, tt.args, code, log, tt.want)
+		}
 	}
 }
 

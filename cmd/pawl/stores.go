@@ -60,10 +60,11 @@ func (n *node) lease(ctx context.Context, db *gorm.DB) (lost <-chan struct{}, re
 	if !n.redisURL.IsEmpty() {
 		return nil, func() {}, nil
 	}
+	if n.held != nil {
+		return n.held.Lost(), func() {}, nil
+	}
 	lease, err := ledger.AcquireLease(ctx, db)
 	switch {
-	case errors.Is(err, ledger.ErrLeased) && n.developer:
-		return nil, nil, &settingError{"PAWL_DATA_DIR", "another pawl runs on this folder; stop it, or choose another folder"}
 	case errors.Is(err, ledger.ErrLeased):
 		return nil, nil, &settingError{"PAWL_SESSION_STORE", "another server with sessions in memory runs on this database; there can be one"}
 	case err != nil:

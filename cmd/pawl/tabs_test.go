@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 )
@@ -38,7 +39,7 @@ func refreshCookie(url, cookie string) (answer, error) {
 func TestTabs(t *testing.T) {
 	dir, env := environment(t)
 	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = redisURL(t), databasetest.PostgresURL(t)
-	env["PAWL_ALLOWED_ORIGINS"], env["PAWL_REUSE_GRACE"] = origin, "60s"
+	env["PAWL_ALLOWED_ORIGINS"] = origin
 	operate(t, dir, env, "", "migrate", "up")
 	operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
 	one, first := serveOne(t, dir, env)
@@ -53,8 +54,9 @@ func TestTabs(t *testing.T) {
 	browser.deliver(login)
 
 	const tabs, waves = 10, 3
+	began := time.Now()
 	answers := make(chan answer, tabs*waves)
-	late := []answer{}
+	all, late := []answer{}, []answer{}
 	for range waves {
 		var wave sync.WaitGroup
 		for tab := range tabs {
@@ -70,7 +72,8 @@ func TestTabs(t *testing.T) {
 		wave.Wait()
 		// Some answers of this wave arrive now, the others during the next ones.
 		for range tabs {
-			late = append(late, <-answers)
+			a := <-answers
+			all, late = append(all, a), append(late, a)
 		}
 		rand.Shuffle(len(late), func(i, k int) { late[i], late[k] = late[k], late[i] })
 		for range tabs / 2 {
@@ -78,10 +81,12 @@ func TestTabs(t *testing.T) {
 			late = late[1:]
 		}
 	}
-	turned := 0
-	seen := map[string]int{}
+	took := time.Since(began)
 	for _, a := range late {
 		browser.deliver(a)
+	}
+	turned, seen := 0, map[string]int{}
+	for _, a := range all {
 		if set, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";"); set != "" {
 			seen[set]++
 		}
@@ -89,8 +94,12 @@ func TestTabs(t *testing.T) {
 			turned++
 		}
 	}
-	if turned > 1 || len(seen) > 1 {
-		t.Errorf("got %d turns and %d distinct cookies among the late answers, want at most 1 and 1", turned, len(seen))
+	const grace = 10 * time.Second // the default
+	switch {
+	case took >= grace:
+		t.Logf("the waves took %s: more than the grace, in which there is one turn", took)
+	case len(all) != tabs*waves || turned != 1 || len(seen) != 1:
+		t.Errorf("got %d answers with %d turns and the cookies %v, want %d with one of each", len(all), turned, seen, tabs*waves)
 	}
 	if a, err := refreshCookie(second, browser.get()); err != nil || len(a.Errors) > 0 {
 		t.Errorf("after the waves: got %s (%v), want tokens", a.body, err)

@@ -19,9 +19,10 @@ type emailArg struct {
 }
 
 type userAddCmd struct {
-	storeFlags `embed:""`
-	emailArg   `embed:""`
-	Role       string `env:"PAWL_ROLE" default:"USER" placeholder:"USER" help:"USER or ADMIN. Default: USER."`
+	storeFlags   `embed:""`
+	passwordFlag `embed:""`
+	emailArg     `embed:""`
+	Role         string `env:"PAWL_ROLE" default:"USER" placeholder:"USER" help:"USER or ADMIN. Default: USER."`
 }
 
 // Run adds an account.
@@ -34,10 +35,13 @@ func (c *userAddCmd) Run(io streams) error {
 		return usageError{errors.New("this is not an email address")}
 	}
 	return c.operate(io, func(ctx context.Context, op *operator) error {
-		if _, err := op.Users.ByEmail(ctx, c.Email); err == nil { // before a password is asked for
+		switch _, err := op.Users.ByEmail(ctx, c.Email); { // before a password is asked for
+		case err == nil:
 			return errTaken
+		case !errors.Is(err, user.ErrNotFound):
+			return databaseError(err)
 		}
-		hash, err := newPassword(ctx, io, c.Email)
+		hash, err := c.newPassword(ctx, io, c.Email)
 		if err != nil {
 			return err
 		}
@@ -48,25 +52,27 @@ func (c *userAddCmd) Run(io streams) error {
 		if err == nil {
 			_, _ = fmt.Fprintf(io.out, "added %s (%s) with id %s\n", u.Email, u.Role, u.ID)
 		}
-		return err
+		return databaseError(err)
 	})
 }
 
 var errTaken = errors.New("there is an account with this email already")
 
 type userPasswdCmd struct {
-	storeFlags `embed:""`
-	emailArg   `embed:""`
+	storeFlags   `embed:""`
+	passwordFlag `embed:""`
+	emailArg     `embed:""`
 }
 
 // Run sets a password.
 func (c *userPasswdCmd) Run(io streams) error {
 	return c.change(io, c.Email, "password set", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		hash, err := newPassword(ctx, io, u.Email)
+		hash, err := c.newPassword(ctx, io, u.Email)
 		if err != nil {
 			return auth.Effect{}, err
 		}
-		return op.SetPassword(ctx, u.ID, hash)
+		effect, err := op.SetPassword(ctx, u.ID, hash)
+		return effect, databaseError(err)
 	})
 }
 
@@ -78,7 +84,8 @@ type userDisableCmd struct {
 // Run locks an account.
 func (c *userDisableCmd) Run(io streams) error {
 	return c.change(io, c.Email, "disabled", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		return op.Disable(ctx, u.ID)
+		effect, err := op.Disable(ctx, u.ID)
+		return effect, databaseError(err)
 	})
 }
 
@@ -90,7 +97,7 @@ type userEnableCmd struct {
 // Run unlocks an account.
 func (c *userEnableCmd) Run(io streams) error {
 	return c.change(io, c.Email, "enabled", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		return auth.Effect{}, op.Enable(ctx, u.ID)
+		return auth.Effect{}, databaseError(op.Enable(ctx, u.ID))
 	})
 }
 
@@ -102,7 +109,8 @@ type userDeleteCmd struct {
 // Run deletes an account.
 func (c *userDeleteCmd) Run(io streams) error {
 	return c.change(io, c.Email, "deleted", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		return op.Delete(ctx, u.ID)
+		effect, err := op.Delete(ctx, u.ID)
+		return effect, databaseError(err)
 	})
 }
 
@@ -119,7 +127,8 @@ func (c *userRoleCmd) Run(io streams) error {
 		return usageError{errors.New("ROLE must be USER or ADMIN")}
 	}
 	return c.change(io, c.Email, "role set", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		return op.SetRole(ctx, u.ID, role)
+		effect, err := op.SetRole(ctx, u.ID, role)
+		return effect, databaseError(err)
 	})
 }
 
@@ -157,7 +166,7 @@ func (c *userListCmd) Run(io streams) error {
 	return storeFlags{DatabaseURL: c.DatabaseURL}.operate(io, func(ctx context.Context, op *operator) error {
 		users, err := op.Users.List(ctx)
 		if err != nil {
-			return err
+			return databaseError(err)
 		}
 		rows := make([]userRow, len(users))
 		for i, u := range users {
@@ -172,15 +181,20 @@ func (c *userListCmd) Run(io streams) error {
 	})
 }
 
+// passwordFlag is for commands that set a password.
+type passwordFlag struct {
+	Issuer string `env:"PAWL_ISSUER" placeholder:"URL" help:"Issuer of the servers; a password may not contain its host."`
+}
+
 // newPassword reads a password, holds it against the policy, and hashes it with
 // the default cost: a server with other settings brings it to its own at the
 // next login.
-func newPassword(ctx context.Context, io streams, email string) (hash secret.Text, err error) {
+func (f passwordFlag) newPassword(ctx context.Context, io streams, email string) (hash secret.Text, err error) {
 	text, err := readPassword(ctx, io)
 	if err != nil {
 		return hash, err
 	}
-	if problems := password.Check(text, email, "pawl"); len(problems) > 0 {
+	if problems := password.Check(text, append(passwordWords(f.Issuer), email)...); len(problems) > 0 {
 		words := make([]string, len(problems))
 		for i, p := range problems {
 			words[i] = problemText(p)
@@ -201,7 +215,7 @@ func problemText(p password.Problem) string {
 	case password.TooLong:
 		return fmt.Sprintf("has more than %d bytes", password.MaxBytes)
 	case password.Contextual:
-		return "contains the product's name or the email address"
+		return "contains the product's name, the email address or the host of PAWL_ISSUER"
 	}
 	return "is not acceptable (" + p.String() + ")"
 }

@@ -25,9 +25,9 @@ type Accounts struct {
 	Feed  revocation.Feed
 }
 
-// ErrSessionsLive: the account was changed, and its sessions could not be ended
-// in the ledger. Running servers end them when they reconcile, because the
-// change counts; doing it again ends them at once.
+// ErrSessionsLive says that the account was changed and its sessions could not
+// be ended in the ledger. Running servers end them when they reconcile, because
+// the change counts; doing it again ends them at once.
 var ErrSessionsLive = errors.New("the account is changed, but its sessions have not ended yet: do it again")
 
 // Effect is what a change did to sessions.

@@ -37,6 +37,7 @@ type checkpoints struct {
 	waiting map[uuid.UUID]progress
 	written map[uuid.UUID]time.Time // when a session's row was last written
 	dropped uint64
+	told    uint64 // how many of these the log has
 }
 
 // progress is the newest checkpoint of a session that waits for its row to be
@@ -123,9 +124,9 @@ func (c *checkpoints) due(all bool) (write, ask []progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if c.dropped > 0 {
-		c.log.Error("too many checkpoints wait; some were dropped", "dropped", c.dropped)
-		c.dropped = 0
+	if fresh := c.dropped - c.told; fresh > 0 {
+		c.log.Error("too many checkpoints wait; some were dropped", "dropped", fresh)
+		c.told = c.dropped
 	}
 	for id, at := range c.written {
 		if now.Sub(at) >= checkpointPause {
@@ -193,7 +194,7 @@ func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []
 		entry, ok := known[p.SessionID]
 		switch {
 		case !ok || entry.State.UserID != p.UserID:
-			c.endings.spread(ctx, p.UserID, []session.End{{
+			c.endings.ended(ctx, p.UserID, []session.End{{
 				SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
 			}})
 		case entry.Ended():

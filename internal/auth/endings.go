@@ -32,13 +32,23 @@ type endings struct {
 	absolute time.Duration // longest life of a session
 	log      *slog.Logger
 	now      func() time.Time
+	counted  func(session.Reason)
 	debts    debts
 }
 
-func newEndings(l *ledger.Ledger, store session.Store, revoked *revocation.Set, feed revocation.Feed, absolute time.Duration, log *slog.Logger, now func() time.Time) *endings {
+func newEndings(c Config) *endings {
 	return &endings{
-		ledger: l, store: store, revoked: revoked, feed: feed, absolute: absolute, log: log, now: now,
+		ledger: c.Ledger, store: c.Store, revoked: c.Revoked, feed: c.Feed, absolute: c.Policy.Absolute,
+		log: c.Log, now: c.Now, counted: c.Observer.Ended,
 		debts: debts{owed: make(map[debtKey]debt)},
+	}
+}
+
+// count tells the observer of ends that are new. Each end is counted where it
+// came about, and not where it is repeated to somebody who missed it.
+func (e *endings) count(ends []session.End) {
+	for _, end := range ends {
+		e.counted(end.Reason)
 	}
 }
 
@@ -74,7 +84,7 @@ func (e *endings) own(ctx context.Context, userID, sessionID uuid.UUID, reason s
 // not answer, the store alone may take the end, and the ledger is owed it.
 func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reason session.Reason, ends []session.End, err error) (bool, error) {
 	if err == nil {
-		e.spread(ctx, userID, ends)
+		e.ended(ctx, userID, ends)
 		return len(ends) > 0, nil
 	}
 	e.log.Warn("store unavailable", "operation", "ending a session in the ledger", "error", err)
@@ -82,9 +92,16 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 	if err := e.store.Revoke(ctx, userID, []session.End{end}); err != nil {
 		return false, err
 	}
+	e.count([]session.End{end})
 	e.announce(ctx, []session.End{end})
 	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
 	return true, nil
+}
+
+// ended counts ends that the ledger took this moment, and spreads them.
+func (e *endings) ended(ctx context.Context, userID uuid.UUID, ends []session.End) {
+	e.count(ends)
+	e.spread(ctx, userID, ends)
 }
 
 // spread makes ends known that the ledger has: to this node, the store, the others.
@@ -112,6 +129,7 @@ func (e *endings) found(ctx context.Context, userID uuid.UUID, ends []session.En
 	if len(ends) == 0 {
 		return
 	}
+	e.count(ends)
 	e.announce(ctx, ends)
 	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()

@@ -133,6 +133,7 @@ type world struct {
 	policy session.Policy
 	feed   *feed
 	open   bool // fail open
+	seen   *seen
 	svc    *auth.Service
 	user   user.User
 }
@@ -159,7 +160,7 @@ func each(t *testing.T, test func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, clock: &clock{at: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}, hot: &hotStore{}}
+	w := &world{T: t, clock: &clock{at: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}, hot: &hotStore{}, seen: &seen{}}
 	w.db = databasetest.SQLite(t)
 	w.users, w.ledger = user.New(w.db, w.clock.now), ledger.New(w.db, w.clock.now)
 	w.policy = session.Policy{
@@ -199,7 +200,7 @@ func (w *world) restart(keys ...session.Key) {
 	w.svc, err = auth.New(auth.Config{
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
-		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
+		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)
 }

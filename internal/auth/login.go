@@ -37,16 +37,15 @@ func invalidCredentials() InvalidCredentialsError {
 // credentials, the answer is the same.
 func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
 	started := s.Now()
-	if err := c.mayUse(in.RefreshTokenDelivery); err != nil {
-		return nil, err
-	}
-	device, err := cleanDeviceName(in.DeviceName)
+	device, err := admit(c, in)
 	if err != nil {
+		s.Observer.Login(LoginRejected, s.Now().Sub(started))
 		return nil, err
 	}
 	// The network's and the account's gates stand here, charged before any work.
 	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
 	payload, err := s.login(ctx, c, in, device)
+	s.Observer.Login(loginOutcome(err), s.Now().Sub(started))
 	s.holdUntil(started.Add(s.LoginMinDuration))
 	switch {
 	case errors.Is(err, errCredentials):
@@ -55,6 +54,15 @@ func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResu
 		return nil, err
 	}
 	return payload, nil
+}
+
+// admit checks what a login asks for, before anything is looked up, and returns
+// the device's name.
+func admit(c Caller, in LoginInput) (string, error) {
+	if err := c.mayUse(in.RefreshTokenDelivery); err != nil {
+		return "", err
+	}
+	return cleanDeviceName(in.DeviceName)
 }
 
 func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device string) (*LoginPayload, error) {
@@ -71,7 +79,9 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 	if err := s.warm(ctx, begun.state); err != nil {
 		if !errors.Is(err, errCredentials) {
 			// Nobody will ever hold its token: it must not stay in the list.
-			s.endings.remember(u.ID, session.End{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted})
+			end := session.End{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted}
+			s.endings.count([]session.End{end})
+			s.endings.remember(u.ID, end)
 		}
 		return nil, err
 	}
@@ -100,7 +110,7 @@ func (s *Service) verifyPassword(ctx context.Context, u user.User, given secret.
 	switch {
 	case errors.Is(err, password.ErrOverloaded):
 		s.Log.Warn("more passwords wait to be checked than PAWL_ARGON2_CONCURRENCY allows for; a login was refused")
-		return fmt.Errorf("%w: password check", ErrUnavailable)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case err != nil:
 		return s.unavailable("password check", err)
 	case !result.OK || u.Status != user.StatusActive:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,6 +39,7 @@ type lookups struct {
 
 	answers *lru.Cache[uuid.UUID, lookup]
 	asking  singleflight.Group
+	asked   atomic.Uint64
 }
 
 // lookup is what was said of a session: nil, ErrSessionRevoked or ErrUnavailable.
@@ -71,6 +73,7 @@ func (l *lookups) check(ctx context.Context, claims *token.Claims) error {
 }
 
 func (l *lookups) ask(ctx context.Context, claims *token.Claims) error {
+	l.asked.Add(1)
 	hot, cancel := context.WithTimeout(ctx, storeTimeout/2) // the ledger must get its turn
 	_, err := l.store.Find(hot, claims.UserID, claims.SessionID)
 	cancel()

@@ -119,6 +119,6 @@ func (s *Service) endAll(ctx context.Context, userID uuid.UUID, reason session.R
 			s.endings.remember(userID, end)
 		}
 	}
-	s.endings.spread(ctx, userID, ends)
+	s.endings.ended(ctx, userID, ends)
 	return sessionIDs(ends)
 }

@@ -13,30 +13,43 @@ import (
 // grace, for its successor. It costs one call of the store and no other I/O,
 // unless the store lost something ([Service.recover]).
 func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, error) {
+	started := s.Now()
+	payload, outcome, err := s.refresh(ctx, c, in)
+	s.Observer.Refresh(outcome, s.Now().Sub(started))
+	return payload, err
+}
+
+// refresh is Refresh with the word for what it came to.
+func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, session.Outcome, error) {
 	if in == nil {
 		in = &RefreshTokenInput{}
 	}
 	if err := checkAttemptID(in.AttemptID); err != nil {
-		return nil, err
+		return nil, session.Rejected, err
 	}
 	text, channel, err := c.presented(in.RefreshToken)
+	if errors.Is(err, ErrRefreshMissing) {
+		return nil, session.Absent, err
+	}
 	if err != nil {
-		return nil, err
+		return nil, session.Rejected, err
 	}
 	tok, err := s.Keys.Parse(text)
 	if err != nil {
-		return nil, s.parseError(err)
+		outcome := unreadable(err)
+		s.Log.Debug("refresh", "outcome", string(outcome))
+		return nil, outcome, answer(outcome)
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	if tok.Delivery != channel {
-		return nil, s.wrongChannel(ctx, c, tok)
+		return s.wrongChannel(ctx, c, tok)
 	}
 	if in.SessionID != nil && *in.SessionID != tok.SessionID.String() {
-		return nil, s.refused(c, tok, session.SessionChanged)
+		return s.refused(c, tok, session.SessionChanged)
 	}
 	if s.Revoked.Contains(tok.SessionID) {
-		return nil, s.refused(c, tok, session.Tombstone)
+		return s.refused(c, tok, session.Tombstone)
 	}
 
 	p := s.present(c, tok, in.AttemptID)
@@ -47,7 +60,7 @@ func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		recovered = true
 	}
 	if err != nil {
-		return nil, s.unavailable("refresh", err)
+		return nil, session.Unavailable, s.unavailable("refresh", err)
 	}
 	switch verdict.Outcome {
 	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
@@ -58,13 +71,13 @@ func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		}})
 	case session.Tombstone:
 		if verdict.Reason == session.ReasonUnknown {
-			return nil, s.refused(c, tok, session.Unknown)
+			return s.refused(c, tok, session.Unknown)
 		}
 		s.endings.remember(tok.UserID, session.End{
 			SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: verdict.Reason,
 		})
 	}
-	return nil, s.refused(c, tok, verdict.Outcome)
+	return s.refused(c, tok, verdict.Outcome)
 }
 
 // present is the token as the store judges it.
@@ -84,20 +97,20 @@ func (s *Service) present(c Caller, tok session.Token, attemptID *secret.Text) s
 }
 
 // grant hands out the tokens of a verdict.
-func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v session.Verdict, recovered bool) (*RefreshTokenPayload, error) {
+func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v session.Verdict, recovered bool) (*RefreshTokenPayload, session.Outcome, error) {
 	outcome := v.Outcome
 	if recovered {
 		outcome = session.Recovered
 	}
-	s.observe(c, tok, outcome)
+	s.log(c, tok, outcome)
 	s.checkpoints.note(v.State.Checkpoint())
 	access, err := s.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
 	if err != nil {
-		return nil, fmt.Errorf("auth: signing an access token: %w", err)
+		return nil, session.Failed, fmt.Errorf("auth: signing an access token: %w", err)
 	}
 	refresh, err := s.Keys.Mint(tok.Next(v.State.Generation))
 	if err != nil {
-		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
+		return nil, session.Failed, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}
 	sess := v.State.Session
 	sess.Current = true
@@ -109,35 +122,33 @@ func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v sess
 		Rotated:   v.Outcome == session.Rotated || v.Outcome == session.Retried && !p.Attempt.FromClient(),
 		Unchanged: v.Outcome == session.Unchanged,
 		Session:   sess,
-	}, nil
+	}, outcome, nil
 }
 
 // wrongChannel ends the session of a genuine token that came on the channel it
 // was not made for.
-func (s *Service) wrongChannel(ctx context.Context, c Caller, tok session.Token) error {
+func (s *Service) wrongChannel(ctx context.Context, c Caller, tok session.Token) (*RefreshTokenPayload, session.Outcome, error) {
 	if _, err := s.endings.presented(ctx, tok, session.ReasonBinding); err != nil {
-		return s.unavailable("ending a session", err)
+		return nil, session.Unavailable, s.unavailable("ending a session", err)
 	}
 	return s.refused(c, tok, session.BindingMiss)
 }
 
-// parseError is the answer to a token that no store needs to be asked about.
-func (s *Service) parseError(err error) error {
-	outcome := session.Malformed
+// unreadable is the outcome of a token that no store needs to be asked about.
+func unreadable(err error) session.Outcome {
 	switch {
 	case errors.Is(err, session.ErrUnknownKey):
-		outcome = session.UnknownKey
+		return session.UnknownKey
 	case errors.Is(err, session.ErrRetiredKey):
-		outcome = session.RetiredKey
+		return session.RetiredKey
 	}
-	s.Log.Debug("refresh", "outcome", string(outcome))
-	return answer(outcome)
+	return session.Malformed
 }
 
-// refused records an outcome without tokens and returns its error.
-func (s *Service) refused(c Caller, tok session.Token, outcome session.Outcome) error {
-	s.observe(c, tok, outcome)
-	return answer(outcome)
+// refused logs an outcome without tokens and returns it with its error.
+func (s *Service) refused(c Caller, tok session.Token, outcome session.Outcome) (*RefreshTokenPayload, session.Outcome, error) {
+	s.log(c, tok, outcome)
+	return nil, outcome, answer(outcome)
 }
 
 // answer is the error a client sees for an outcome that hands out nothing.
@@ -163,8 +174,8 @@ func answer(outcome session.Outcome) error {
 	return fmt.Errorf("%w: %s", ErrUnavailable, outcome)
 }
 
-// observe writes the outcome where operators look.
-func (s *Service) observe(c Caller, tok session.Token, outcome session.Outcome) {
+// log tells operators of the outcome.
+func (s *Service) log(c Caller, tok session.Token, outcome session.Outcome) {
 	level, message := s.Log.Debug, "refresh"
 	switch outcome {
 	case session.Reuse, session.BindingMiss:

@@ -33,6 +33,7 @@ type debtKey struct {
 type debts struct {
 	mu      sync.Mutex
 	owed    map[debtKey]debt
+	paid    uint64
 	dropped uint64
 }
 
@@ -64,6 +65,7 @@ func (d *debts) pending(toLedger bool) []debt {
 func (d *debts) settled(owed debt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.paid++
 	delete(d.owed, debtKey{owed.end.SessionID, owed.toLedger})
 }
 

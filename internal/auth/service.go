@@ -48,6 +48,8 @@ type Config struct {
 	LoginMinDuration time.Duration
 	// PasswordContext are words that no password may contain. Optional.
 	PasswordContext []string
+	// Observer is told what came of it. Optional.
+	Observer Observer
 
 	Log *slog.Logger
 	Now func() time.Time
@@ -70,7 +72,8 @@ func New(c Config) (*Service, error) {
 	if c.ReconcileEvery <= 0 {
 		return nil, errors.New("auth: the reconcile interval must be positive")
 	}
-	e := newEndings(c.Ledger, c.Store, c.Revoked, c.Feed, c.Policy.Absolute, c.Log, c.Now)
+	c.Observer = c.Observer.complete()
+	e := newEndings(c)
 	return &Service{
 		Config:      c,
 		endings:     e,

@@ -41,10 +41,12 @@ func (s *Server) Serve(ctx context.Context, listeners Listeners) error {
 	}, s.cfg.Log, func() { s.draining.Store(true) })
 }
 
-// ServeAdmin answers the operator's paths until ctx ends: Go's profiles under
-// /debug/pprof. It belongs on a listener that only the operator reaches.
-func ServeAdmin(ctx context.Context, listeners Listeners, log *slog.Logger) error {
+// ServeAdmin answers the operator's paths until ctx ends: metrics at /metrics,
+// and Go's profiles under /debug/pprof. It belongs on a listener that only the
+// operator reaches.
+func ServeAdmin(ctx context.Context, listeners Listeners, metrics http.Handler, log *slog.Logger) error {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", serveNotFound) // flags may hold passwords
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -169,8 +169,9 @@ func TestAdmin(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- server.ServeAdmin(ctx, listeners, slog.New(slog.DiscardHandler)) }()
-	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/cmdline": 404, "/graphql": 404} {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	go func() { done <- server.ServeAdmin(ctx, listeners, metrics, slog.New(slog.DiscardHandler)) }()
+	for path, want := range map[string]int{"/metrics": 418, "/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/cmdline": 404, "/graphql": 404} {
 		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", listeners.Port(), path))
 		if err != nil {
 			t.Fatal(err)

@@ -137,3 +137,11 @@ const (
 	ReasonAborted  Reason = "aborted"  // its login could not be completed
 	ReasonUnknown  Reason = "unknown"  // the ledger has no such session
 )
+
+// Reasons lists every reason.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonLogout, ReasonRevoked, ReasonReuse, ReasonBinding, ReasonEvicted, ReasonRelogin,
+		ReasonPassword, ReasonRole, ReasonDisabled, ReasonDeleted, ReasonAborted, ReasonUnknown,
+	}
+}

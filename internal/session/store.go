@@ -47,6 +47,12 @@ const (
 	Unavailable     Outcome = "unavailable"      // a store did not answer
 )
 
+// Outcomes of requests in which no refresh token was looked at.
+const (
+	Absent   Outcome = "absent"   // none came
+	Rejected Outcome = "rejected" // an argument, the channel, or two tokens at once could not be accepted
+)
+
 // Outcomes that end the session.
 const (
 	Reuse       Outcome = "reuse"   // a spent token came back
@@ -58,6 +64,19 @@ const (
 	Missing Outcome = "missing" // no hot state
 	Ahead   Outcome = "ahead"   // the token is newer than the hot state
 )
+
+// Failed is a fault of the server's own: tokens could not be made.
+const Failed Outcome = "failed"
+
+// Outcomes lists every word that a refresh can come to in the end.
+func Outcomes() []Outcome {
+	return []Outcome{
+		Rotated, Unchanged, Replayed, Retried, Recovered,
+		Malformed, UnknownKey, RetiredKey, AttemptRequired, SessionChanged, Forged, Contended, Recovering,
+		Expired, Tombstone, Unknown, Unavailable,
+		Absent, Rejected, Reuse, BindingMiss, Failed,
+	}
+}
 
 // Presented is a refresh token that verified, and who presents it.
 type Presented struct {
