@@ -51,7 +51,7 @@ type node struct {
 	heard []uuid.UUID
 }
 
-func start(t *testing.T, client *redis.Client) *node {
+func start(t *testing.T, client redis.UniversalClient) *node {
 	t.Helper()
 	n := &node{Feed: redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now)}
 	ctx, cancel := context.WithCancel(t.Context())

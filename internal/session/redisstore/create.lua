@@ -10,11 +10,13 @@
 
 local TEN_MINUTES = 600000
 local KEEP_TOMBSTONES = 100
+local ID_LENGTH = 36
 
 local existing = redis.call('HGET', KEYS[1], ARGV[3])
 if existing and is_tombstone(existing) then
   return {'ended', clock}
 end
+existing = existing and decode(existing)
 
 local reply = {'created', clock}
 local function evicted(id, expires)
@@ -26,25 +28,19 @@ local live, tombstones = {}, {}
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local id, value = all[i], all[i + 1]
-  if is_tombstone(value) then
-    local reason, ended, expires = epitaph(value)
-    if existing then
-      -- a resent command: answer with what the first one evicted
-      if reason == 'evicted' and now - ended <= TEN_MINUTES then
-        evicted(id, expires)
-      end
-    elseif now >= expires then
-      redis.call('HDEL', KEYS[1], id)
-    else
-      tombstones[#tombstones + 1] = {id = id, ended = ended}
+  local reason, ended, expires = epitaph(value)
+  local s = not reason and decode(value)
+  if existing then
+    -- a resent command: answer with what the first one evicted
+    if reason == 'evicted' and now - ended <= TEN_MINUTES then
+      evicted(id, expires)
     end
-  elseif not existing then
-    local s = decode(value)
-    if now >= s.expires then
-      redis.call('HDEL', KEYS[1], id)
-    else
-      live[#live + 1] = {id = id, used = s.used, expires = s.expires}
-    end
+  elseif #id ~= ID_LENGTH or not (reason or s) or now >= (expires or s.expires) then
+    redis.call('HDEL', KEYS[1], id)
+  elseif reason then
+    tombstones[#tombstones + 1] = {id = id, ended = ended}
+  else
+    live[#live + 1] = {id = id, used = s.used, expires = s.expires}
   end
 end
 if existing then

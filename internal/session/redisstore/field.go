@@ -46,10 +46,10 @@ func encode(s session.State) string {
 	}, sep)
 }
 
-// decode reads what encode or a script wrote.
+// decode reads what encode or a script wrote. It can read what the scripts can.
 func decode(userID, id uuid.UUID, field string) (session.State, error) {
 	values := strings.Split(field, sep)
-	if len(values) != 17 || values[0] != "L" {
+	if len(values) != 17 || values[0] != "L" || values[4] != "0" && values[4] != "1" {
 		return session.State{}, errField
 	}
 	s := session.State{
@@ -63,16 +63,17 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 		Role:    values[15],
 	}
 	var err error
-	if s.Generation, err = strconv.ParseUint(values[1], 10, 64); err != nil {
-		return session.State{}, fmt.Errorf("%w: %w", errField, err)
+	if s.Generation, err = parseNumber(values[1]); err != nil {
+		return session.State{}, err
 	}
 	if s.Delivery, err = session.ParseDelivery(values[14]); err != nil {
 		return session.State{}, fmt.Errorf("%w: %w", errField, err)
 	}
 	hash, err := base64.RawURLEncoding.DecodeString(values[11])
-	if err != nil || copy(s.SecretHash[:], hash) != len(s.SecretHash) {
+	if err != nil || len(hash) != len(s.SecretHash) {
 		return session.State{}, errField
 	}
+	copy(s.SecretHash[:], hash)
 	for _, f := range []struct {
 		at int
 		t  *time.Time
@@ -87,6 +88,17 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 	return s, nil
 }
 
+// isTombstone reports whether the field says that its session ended.
+func isTombstone(field string) bool {
+	values := strings.Split(field, sep)
+	if len(values) != 4 || values[0] != "T" || values[1] == "" {
+		return false
+	}
+	_, ended := parseNumber(values[2])
+	_, expires := parseNumber(values[3])
+	return ended == nil && expires == nil
+}
+
 func encodeHash(h [32]byte) string { return base64.RawURLEncoding.EncodeToString(h[:]) }
 
 func millis(t time.Time) int64 {
@@ -99,14 +111,20 @@ func millis(t time.Time) int64 {
 func formatMillis(t time.Time) string { return strconv.FormatInt(millis(t), 10) }
 
 func parseMillis(s string) (time.Time, error) {
-	ms, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", errField, err)
+	ms, err := parseNumber(s)
+	if err != nil || ms == 0 {
+		return time.Time{}, err
 	}
-	if ms == 0 {
-		return time.Time{}, nil
+	return time.UnixMilli(int64(ms)).UTC(), nil
+}
+
+// parseNumber reads digits, up to the largest number that Lua holds exactly.
+func parseNumber(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n > 1<<53 {
+		return 0, errField
 	}
-	return time.UnixMilli(ms).UTC(), nil
+	return n, nil
 }
 
 // clean keeps control characters out of what clients may choose: the separator,

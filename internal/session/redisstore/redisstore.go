@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,10 +57,7 @@ type Store struct {
 	revoke *redis.Script
 	time   *redis.Script
 
-	// ahead is how far the server's clock is ahead of this process's, in
-	// milliseconds; known tells that it was learnt.
-	ahead atomic.Int64
-	known atomic.Bool
+	offsets []offset // one per clock there may be: see clockOf
 }
 
 // New returns a store that talks through client. The client must send writes
@@ -70,13 +65,14 @@ type Store struct {
 // anything that blocks.
 func New(client redis.UniversalClient, options Options) *Store {
 	return &Store{
-		client: client,
-		now:    options.Now,
-		create: redis.NewScript(stateLua + createLua),
-		rotate: redis.NewScript(stateLua + rotateLua),
-		lift:   redis.NewScript(stateLua + restoreLua),
-		revoke: redis.NewScript(stateLua + revokeLua),
-		time:   redis.NewScript(timeLua),
+		client:  client,
+		now:     options.Now,
+		offsets: make([]offset, clocks(client)),
+		create:  redis.NewScript(stateLua + createLua),
+		rotate:  redis.NewScript(stateLua + rotateLua),
+		lift:    redis.NewScript(stateLua + restoreLua),
+		revoke:  redis.NewScript(stateLua + revokeLua),
+		time:    redis.NewScript(timeLua),
 	}
 }
 
@@ -93,7 +89,7 @@ func (s *Store) Create(ctx context.Context, state session.State, limit int) ([]s
 	for i := 0; i+1 < len(reply.rest); i += 2 {
 		id, err := uuid.Parse(reply.rest[i])
 		if err != nil {
-			return nil, fmt.Errorf("redisstore: evicted session: %w", err)
+			continue // a field whose name is no session id ends nobody's session
 		}
 		expires, err := parseMillis(reply.rest[i+1])
 		if err != nil {
@@ -160,10 +156,14 @@ func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.
 		return session.State{}, session.ErrMissing
 	case err != nil:
 		return session.State{}, fmt.Errorf("redisstore: %w", err)
-	case strings.HasPrefix(field, "T"):
+	case isTombstone(field):
 		return session.State{}, session.ErrEnded
 	}
-	return decode(userID, sessionID, field)
+	state, err := decode(userID, sessionID, field)
+	if err != nil {
+		return session.State{}, session.ErrMissing
+	}
+	return state, nil
 }
 
 // List implements [session.Store].
@@ -182,16 +182,9 @@ func (s *Store) List(ctx context.Context, userID uuid.UUID) ([]session.State, er
 	for field, value := range fields {
 		id, err := uuid.Parse(field)
 		if err != nil {
-			return nil, fmt.Errorf("redisstore: a field is no session id: %w", err)
-		}
-		if value == "" || value[0] != 'L' {
 			continue
 		}
-		state, err := decode(userID, id, value)
-		if err != nil {
-			return nil, err
-		}
-		if millis(state.ExpiresAt) > now {
+		if state, err := decode(userID, id, value); err == nil && millis(state.ExpiresAt) > now {
 			live = append(live, state)
 		}
 	}
@@ -248,7 +241,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, userID uuid.UUID,
 		if err != nil {
 			return reply{}, err
 		}
-		s.learn(sent, time.Now(), r.now, r.word == "late")
+		s.learn(k, sent, time.Now(), r.now, r.word == "late")
 		if r.word != "late" {
 			return r, nil
 		}

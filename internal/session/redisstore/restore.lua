@@ -17,8 +17,8 @@ end
 local known = decode(ARGV[4])
 local adopt, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
 local s, changed = known, false
-if value then
-  local hot = decode(value)
+local hot = value and decode(value)
+if hot then
   now = math.max(now, hot.used, hot.turned, hot.recovered)
   if known.generation <= hot.generation then
     if known.held == '1' and hot.held ~= '1' then

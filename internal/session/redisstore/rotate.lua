@@ -22,6 +22,9 @@ if is_tombstone(value) then
 end
 
 local s = decode(value)
+if not s then
+  return {'missing', clock}
+end
 local generation = tonumber(ARGV[4])
 local attempt = ARGV[6]
 local grace, retry, idle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])

@@ -10,7 +10,8 @@
 --   live       L generation turned attempt held idle used recovered address
 --              agent expires secret binding created delivery role device
 --   tombstone  T reason ended expires
--- Times are milliseconds since 1970, 0 for none; held is 0 or 1.
+-- Times are milliseconds since 1970, 0 for none; held is 0 or 1. A field that is
+-- neither counts as lost: the ledger says what is true.
 
 local SEP = '\31'
 local HOUR = 3600000
@@ -28,19 +29,29 @@ if now > tonumber(ARGV[2]) then
 end
 
 local LIVE = '^L\31(%d+)\31(%d+)\31([^\31]*)\31([01])\31(%d+)\31(%d+)\31(%d+)\31' ..
-  '([^\31]*)\31([^\31]*)\31(%d+)\31([^\31]*)\31([^\31]*)\31(.*)$'
+  '([^\31]*)\31([^\31]*)\31(%d+)\31([%w_-]*)\31([^\31]*)\31((%d+)\31(%u+)\31[^\31]*\31[^\31]*)$'
+local DELIVERIES = {COOKIE = true, BODY = true}
+local HASH_LENGTH = 43
 
+-- number reads digits; nil for more than a double holds exactly
+local function number(digits)
+  local n = tonumber(digits)
+  return n and n <= 2 ^ 53 and n
+end
+
+-- a live session; nil when the field is something else
 local function decode(value)
-  local s = {}
-  s.generation, s.turned, s.attempt, s.held, s.idle, s.used, s.recovered,
-    s.address, s.agent, s.expires, s.secret, s.binding, s.rest = string.match(value, LIVE)
-  s.generation = tonumber(s.generation)
-  s.turned = tonumber(s.turned)
-  s.idle = tonumber(s.idle)
-  s.used = tonumber(s.used)
-  s.recovered = tonumber(s.recovered)
-  s.expires = tonumber(s.expires)
-  return s
+  local generation, turned, attempt, held, idle, used, recovered,
+    address, agent, expires, secret, binding, rest, created, delivery = string.match(value, LIVE)
+  if not rest or #secret ~= HASH_LENGTH or not DELIVERIES[delivery] then
+    return nil
+  end
+  local s = {
+    generation = number(generation), turned = number(turned), attempt = attempt, held = held,
+    idle = number(idle), used = number(used), recovered = number(recovered),
+    address = address, agent = agent, expires = number(expires), secret = secret, binding = binding, rest = rest,
+  }
+  return s.generation and s.turned and s.idle and s.used and s.recovered and s.expires and number(created) and s
 end
 
 local function encode(s)
@@ -49,14 +60,18 @@ local function encode(s)
     s.address, s.agent, s.expires, s.secret, s.binding, s.rest)
 end
 
-local function is_tombstone(value)
-  return string.sub(value, 1, 1) == 'T'
+-- reason, time of the end and absolute expiry of a tombstone; nil when the
+-- field is something else
+local function epitaph(value)
+  local reason, ended, expires = string.match(value, '^T\31([^\31]+)\31(%d+)\31(%d+)$')
+  ended, expires = number(ended), number(expires)
+  if ended and expires then
+    return reason, ended, expires
+  end
 end
 
--- reason, time of the end and absolute expiry of a tombstone
-local function epitaph(value)
-  local reason, ended, expires = string.match(value, '^T\31([^\31]*)\31(%d+)\31(%d+)$')
-  return reason, tonumber(ended), tonumber(expires)
+local function is_tombstone(value)
+  return epitaph(value) ~= nil
 end
 
 local function bury(id, reason, expires)

@@ -1,0 +1,299 @@
+// Package redistest gives tests Redis servers of their own: one, one with a
+// replica watched by Sentinels, and a Cluster. They are real processes on
+// loopback that can be stopped, killed and started again, and they end with the
+// test. It is for tests only and knows nothing of what is kept in Redis.
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	host = "127.0.0.1"
+	// patience is how long the kit waits for a server to do as it was told.
+	patience = 30 * time.Second
+	poll     = 5 * time.Millisecond
+	// Ports come from below those that systems give to outgoing connections, so
+	// that a server finds its port again, and leave room for the Cluster's second
+	// port, busOffset above.
+	lowestPort, ports, busOffset = 10000, 12000, 10000
+)
+
+// Proc is one redis-server process. Its methods may be called from any
+// goroutine; those that fail end the test.
+type Proc struct {
+	t    testing.TB
+	dir  string
+	port int
+	args []string
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	client *redis.Client
+}
+
+// Server starts a redis-server on a free port, without persistence unless the
+// lines of conf say otherwise ("appendonly yes", "maxmemory 2mb"). Where
+// redis-server is not installed the test is skipped, or fails where
+// PAWL_TEST_REQUIRE_SERVICES is 1.
+func Server(t testing.TB, conf ...string) *Proc {
+	t.Helper()
+	return start(t, append([]string{`save ""`}, conf...))
+}
+
+// start runs a server until the test ends. Another program may take the port
+// first, so it tries several.
+func start(t testing.TB, conf []string, args ...string) *Proc {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
+			t.Fatal("redis-server is not installed, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
+		}
+		t.Skip("redis-server is not installed")
+	}
+	p := &Proc{t: t, dir: t.TempDir()}
+	p.args = append([]string{program, p.file("redis.conf")}, args...)
+	t.Cleanup(p.end)
+	for range 10 {
+		p.port = freePort(t)
+		text := fmt.Sprintf("bind %s\nport %d\ndir %s\nlogfile %s\nrepl-diskless-sync-delay 0\n%s\n",
+			host, p.port, p.dir, p.file("log"), strings.Join(conf, "\n"))
+		if err := os.WriteFile(p.file("redis.conf"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err = p.run(); err == nil {
+			return p
+		}
+	}
+	t.Fatalf("redis-server does not start: %v\n%s", err, p.tail())
+	return nil
+}
+
+// Addr is the server's host:port; it never changes.
+func (p *Proc) Addr() string { return net.JoinHostPort(host, strconv.Itoa(p.port)) }
+
+// Port is the port of Addr.
+func (p *Proc) Port() int { return p.port }
+
+// URL is the server's address as PAWL_REDIS_URL spells it.
+func (p *Proc) URL() string { return "redis://" + p.Addr() }
+
+// PID is the id of the process that runs, or ran last.
+func (p *Proc) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
+// Client is a client of this one server, with the timeouts that Pawl uses. It
+// is closed when the test ends.
+func (p *Proc) Client() *redis.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client == nil {
+		p.client = redis.NewClient(options([]string{p.Addr()}).Simple())
+	}
+	return p.client
+}
+
+// Kill ends the process as kill -9 does, and returns when it is gone.
+func (p *Proc) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kill()
+}
+
+func (p *Proc) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// Stop freezes the process (SIGSTOP): connections stay, nothing is answered.
+func (p *Proc) Stop() { p.signal(syscall.SIGSTOP) }
+
+// Cont lets a frozen process go on (SIGCONT).
+func (p *Proc) Cont() { p.signal(syscall.SIGCONT) }
+
+func (p *Proc) signal(s syscall.Signal) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Errorf("signal %s to redis-server at %s: %v", s, p.Addr(), err)
+	}
+}
+
+// Restart starts the server again on the same port, with the files it left
+// behind, and returns when it answers. One that still runs is killed first.
+// Lines of conf are added to its configuration for good.
+func (p *Proc) Restart(conf ...string) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kill()
+	if len(conf) > 0 {
+		text, err := os.ReadFile(p.file("redis.conf"))
+		if err == nil {
+			text = append(text, "\n"+strings.Join(conf, "\n")+"\n"...)
+			err = os.WriteFile(p.file("redis.conf"), text, 0o600)
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
+		if err = p.run(); err == nil {
+			return
+		}
+	}
+	p.t.Fatalf("redis-server at %s does not start again: %v\n%s", p.Addr(), err, p.tail())
+}
+
+// CutReplicas makes this master send its replicas nothing more until it is
+// restarted, while it goes on to serve clients: what is written from now on is
+// lost when a replica takes over.
+func (p *Proc) CutReplicas() {
+	p.t.Helper()
+	ctx := context.Background()
+	err := errors.Join(
+		p.Client().Do(ctx, "acl", "setuser", "default", "-psync", "-sync").Err(),
+		p.Client().Do(ctx, "client", "kill", "type", "replica").Err())
+	if err != nil {
+		p.t.Fatalf("cutting the replicas of %s: %v", p.Addr(), err)
+	}
+}
+
+// run starts the process and waits until it answers and has read its files.
+func (p *Proc) run() error {
+	cmd := exec.CommandContext(context.Background(), p.args[0], p.args[1:]...) //nolint:gosec // redis-server
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	p.cmd, p.ended = cmd, ended
+	client := redis.NewClient(options([]string{p.Addr()}).Simple())
+	defer func() { _ = client.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		select {
+		case <-ended:
+			return errors.New("it ended at once")
+		case <-time.After(poll):
+		}
+		info, err := client.Info(ctx, "server").Result()
+		if err == nil {
+			if strings.Contains(info, fmt.Sprintf("process_id:%d\r", cmd.Process.Pid)) {
+				return nil
+			}
+			break // another server has the port
+		}
+	}
+	p.kill()
+	return errors.New("it does not answer")
+}
+
+// end is what happens when the test ends.
+func (p *Proc) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kill()
+	if p.client != nil {
+		_ = p.client.Close()
+	}
+	if p.t.Failed() {
+		p.t.Logf("redis-server at %s:\n%s", p.Addr(), p.tail())
+	}
+}
+
+func (p *Proc) file(name string) string { return filepath.Join(p.dir, name) }
+
+// tail is the end of the server's log.
+func (p *Proc) tail() string {
+	text, _ := os.ReadFile(p.file("log"))
+	return string(text[max(0, len(text)-2000):])
+}
+
+// freePort is a port that is free, as is the one busOffset above it.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := lowestPort + rand.IntN(ports) //nolint:gosec // any will do
+		if free(port) && free(port+busOffset) {
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+func free(port int) bool {
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
+// options are what Pawl gives its Redis clients.
+func options(addrs []string) *redis.UniversalOptions {
+	const timeout = 800 * time.Millisecond
+	return &redis.UniversalOptions{
+		Addrs: addrs, ContextTimeoutEnabled: true,
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, DialerRetries: 1, PoolSize: 32,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// until polls is until it holds.
+func until(t testing.TB, what string, is func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := is(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: never came, last: %v", what, err)
+		case <-time.After(poll):
+		}
+	}
+}
+
+func addrs(procs []*Proc) []string {
+	var all []string
+	for _, p := range procs {
+		all = append(all, p.Addr())
+	}
+	return all
+}

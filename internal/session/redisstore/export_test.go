@@ -1,0 +1,4 @@
+package redisstore
+
+// Slot is where the store believes that a Cluster keeps a key.
+var Slot = slot
