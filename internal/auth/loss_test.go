@@ -346,6 +346,30 @@ func TestForgedTokenWithTheLedgerDown(t *testing.T) {
 	})
 }
 
+// A checkpoint that waited while the store lost its turn comes too late: the
+// client of the lost answer goes on from where the recovery found it.
+func TestLateCheckpointLiftsNothing(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		w.svc.FlushDue(w.Context()) // the next row has to wait a minute
+		w.clock.step(w.policy.Grace + time.Second)
+		if _, err := c.send(c.token, ""); err != nil { // turns; the answer is lost
+			t.Fatal(err)
+		}
+		w.clock.step(time.Second)
+		w.hot.flush()
+		c.same(c.token, "", c.token) // recovered where the client stands
+		w.clock.step(time.Minute)
+		w.svc.FlushDue(w.Context()) // now the lost turn reaches the ledger
+		w.svc.FlushDue(w.Context())
+		if !c.refresh().Rotated {
+			t.Fatal("after the late checkpoint: want a turn")
+		}
+		c.turn()
+	})
+}
+
 // Hot state that forgot an end does not count while this node knows better.
 func TestRevokedSetGuardsRefreshes(t *testing.T) {
 	each(t, func(w *world) {

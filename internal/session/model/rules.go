@@ -147,7 +147,7 @@ func (r Rules) Restore(hot Hot, found bool, known Hot, adopt uint64, now int64) 
 		before, hot = Hot{}, known
 		hot.RecoveredAt = 0
 		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, known.ExpiresAt)
-	} else if known.Generation > hot.Generation {
+	} else if lost := hot.RecoveredAt > 0 && known.TurnedAt <= hot.RecoveredAt; known.Generation > hot.Generation && !lost {
 		hot.Generation, hot.TurnedAt, hot.Attempt = known.Generation, known.TurnedAt, known.Attempt
 		hot.LastUsedAt = known.LastUsedAt
 		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, hot.ExpiresAt)

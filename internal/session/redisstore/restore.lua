@@ -20,7 +20,9 @@ local s, changed = known, false
 local hot = value and decode(value)
 if hot then
   now = math.max(now, hot.used, hot.turned, hot.recovered)
-  if known.generation <= hot.generation then
+  -- a turn from before a recovery was lost with what the recovery mended
+  local lost = hot.recovered > 0 and known.turned <= hot.recovered
+  if lost or known.generation <= hot.generation then
     if known.held == '1' and hot.held ~= '1' then
       hot.held = '1'
       changed = true
