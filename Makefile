@@ -57,6 +57,12 @@ mutants: ## sabotage the rules one by one; the suites must catch each
 	@scripts/need redis postgresql
 	scripts/with-services go run ./scripts/mutants
 
+.PHONY: chaos
+chaos: ## faults under load until nothing is lost: REFRESHES=200000 or DURATION=10m, SEED=n, REDIS=single|sentinel|cluster
+	@scripts/need redis postgresql
+	scripts/with-services env PAWL_CHAOS_REFRESHES=$(or $(REFRESHES),$(if $(DURATION),0,200000)) PAWL_CHAOS_DURATION=$(DURATION) \
+		PAWL_CHAOS_SEED=$(SEED) PAWL_CHAOS_REDIS=$(REDIS) go test ./chaos -run '^TestChaos$$' -count=1 -v -timeout 3h
+
 .PHONY: audit
 audit: ## the GraphQL-over-HTTP audit suite against a running server (installs npm if missing)
 	@scripts/need npm

@@ -57,7 +57,11 @@ func redisClient(url, sentinelPassword secret.Text) (redis.UniversalClient, erro
 		"redis+sentinel": func(o redis.UniversalOptions) redis.UniversalClient {
 			return redis.NewFailoverClient(o.Failover())
 		},
-		"redis+cluster": func(o redis.UniversalOptions) redis.UniversalClient { return redis.NewClusterClient(o.Cluster()) },
+		"redis+cluster": func(o redis.UniversalOptions) redis.UniversalClient {
+			cluster := o.Cluster()
+			cluster.ClusterStateReloadInterval = clusterLook
+			return redis.NewClusterClient(cluster)
+		},
 	}
 	options := redis.UniversalOptions{
 		Addrs: where.hosts, MasterName: where.master, DB: where.db, TLSConfig: where.tls(),
@@ -78,6 +82,10 @@ func redisClient(url, sentinelPassword secret.Text) (redis.UniversalClient, erro
 	}
 	return backends[where.kind](options), nil
 }
+
+// clusterLook is how old the client's map of a Cluster may be. Nothing tells it
+// that a master died: this is the longest that a failover goes unnoticed.
+const clusterLook = time.Second
 
 // redisTimeout bounds one attempt at one Redis command.
 const redisTimeout = 800 * time.Millisecond

@@ -149,23 +149,15 @@ func (c *Nodes) Settle() {
 func (c *Nodes) MoveSlots(from, to, n int) {
 	c.t.Helper()
 	ctx := context.Background()
-	source := c.procs[c.master(from)]
-	var owned []int
-	ranges, err := source.Client().ClusterSlots(ctx).Result()
-	c.must(err)
-	for _, r := range ranges {
-		if len(r.Nodes) > 0 && r.Nodes[0].Addr == source.Addr() {
-			for slot := r.Start; slot <= r.End; slot++ {
-				owned = append(owned, slot)
-			}
-		}
-	}
+	at := c.master(from)
+	source := c.procs[at]
+	owned := c.slots(at)
 	pipe := source.Client().Pipeline()
 	counts := make([]*redis.IntCmd, len(owned))
 	for i, slot := range owned {
 		counts[i] = pipe.ClusterCountKeysInSlot(ctx, slot)
 	}
-	_, err = pipe.Exec(ctx)
+	_, err := pipe.Exec(ctx)
 	c.must(err)
 	var full, empty []int
 	for i, slot := range owned {
@@ -179,6 +171,27 @@ func (c *Nodes) MoveSlots(from, to, n int) {
 	for _, slot := range slots[:min(n, len(slots))] {
 		c.MoveSlot(slot, from, to)
 	}
+}
+
+// slots are the slots of a master.
+func (c *Nodes) slots(master int) []int {
+	c.t.Helper()
+	all, err := c.procs[master].Client().ClusterShards(context.Background()).Result()
+	c.must(err)
+	var owned []int
+	for _, shard := range all {
+		for _, node := range shard.Nodes {
+			if node.ID != c.ids[master] {
+				continue
+			}
+			for _, r := range shard.Slots {
+				for slot := r.Start; slot <= r.End; slot++ {
+					owned = append(owned, int(slot))
+				}
+			}
+		}
+	}
+	return owned
 }
 
 // MoveSlot moves one slot with its keys from one shard to another.

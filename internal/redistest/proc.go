@@ -156,7 +156,7 @@ func (p *Proc) Restart(conf ...string) {
 		text, err := os.ReadFile(p.file("redis.conf"))
 		if err == nil {
 			text = append(text, "\n"+strings.Join(conf, "\n")+"\n"...)
-			err = os.WriteFile(p.file("redis.conf"), text, 0o600)
+			err = os.WriteFile(p.file("redis.conf"), text, 0o600) //nolint:gosec // in the test's own folder
 		}
 		if err != nil {
 			p.t.Fatal(err)

@@ -2,6 +2,7 @@ package redistest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func wantGet(t *testing.T, client redis.UniversalClient, key, want string) {
 	var got string
 	var err error
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if got, err = client.Get(t.Context(), key).Result(); err == nil || err == redis.Nil {
+		if got, err = client.Get(t.Context(), key).Result(); err == nil || errors.Is(err, redis.Nil) {
 			break
 		}
 	}
@@ -40,7 +41,7 @@ func wantGet(t *testing.T, client redis.UniversalClient, key, want string) {
 
 func TestServer(t *testing.T) {
 	t.Parallel()
-	p := redistest.Server(t, "appendonly yes")
+	p := redistest.Server(t, "appendonly yes", "appendfsync always")
 	set(t, p.Client(), "k", "v")
 	pid := p.PID()
 	p.Restart()

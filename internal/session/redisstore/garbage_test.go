@@ -13,11 +13,11 @@ import (
 	"github.com/pawlauth/pawl/internal/session/redisstore"
 )
 
-// unreadable are fields that are neither a live session nor a tombstone; real
+// unreadable are fields that are neither a live session nor a tombstone; field
 // is the field of a session.
-func unreadable(real string) map[string]string {
+func unreadable(field string) map[string]string {
 	change := func(at int, value string) string {
-		values := strings.Split(real, "\x1f")
+		values := strings.Split(field, "\x1f")
 		values[at] = value
 		return strings.Join(values, "\x1f")
 	}
@@ -31,8 +31,8 @@ func unreadable(real string) map[string]string {
 		"a tombstone without times":   "T\x1flogout\x1f\x1f",
 		"a tombstone of no time":      "T\x1flogout\x1f1\x1f" + strings.Repeat("9", 400),
 		"a tombstone with more":       "T\x1flogout\x1f1\x1f2\x1f3",
-		"a live field cut short":      real[:len(real)/2],
-		"a live field with more":      real + "\x1fmore",
+		"a live field cut short":      field[:len(field)/2],
+		"a live field with more":      field + "\x1fmore",
 		"no generation":               change(1, ""),
 		"a negative generation":       change(1, "-1"),
 		"a generation beyond numbers": change(1, strings.Repeat("9", 30)),
@@ -53,11 +53,11 @@ func TestUnreadableFieldIsLost(t *testing.T) {
 		store := redisstore.New(client, redisstore.Options{})
 		sample := login(uuid.New(), time.Now(), session.NewSecret())
 		create(t, store, sample)
-		real, err := client.HGet(t.Context(), hash(sample), sample.ID.String()).Result()
+		field, err := client.HGet(t.Context(), hash(sample), sample.ID.String()).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, field := range unreadable(real) {
+		for name, field := range unreadable(field) {
 			t.Run(name, func(t *testing.T) { lostField(t, client, store, field) })
 		}
 	})
@@ -114,15 +114,15 @@ func TestForeignFieldNames(t *testing.T) {
 		store := redisstore.New(client, redisstore.Options{})
 		first := login(uuid.New(), time.Now(), session.NewSecret())
 		create(t, store, first)
-		real, err := client.HGet(t.Context(), hash(first), first.ID.String()).Result()
+		field, err := client.HGet(t.Context(), hash(first), first.ID.String()).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		evicted := "T\x1fevicted\x1f" + strings.Split(real, "\x1f")[6] + "\x1f" + strings.Split(real, "\x1f")[10]
+		evicted := "T\x1fevicted\x1f" + strings.Split(field, "\x1f")[6] + "\x1f" + strings.Split(field, "\x1f")[10]
 		foreign := func() {
 			t.Helper()
 			for _, name := range []string{"", "foreign", strings.Repeat("-", 36), first.ID.String() + "0"} {
-				for suffix, value := range map[string]string{"a": real, "b": evicted} {
+				for suffix, value := range map[string]string{"a": field, "b": evicted} {
 					if err := client.HSet(t.Context(), hash(first), name+suffix, value).Err(); err != nil {
 						t.Fatal(err)
 					}

@@ -14,14 +14,11 @@
 --   {'tombstone', now, reason}
 
 local value = redis.call('HGET', KEYS[1], ARGV[3])
-if not value then
-  return {'missing', clock}
+local reason = value and epitaph(value)
+if reason then
+  return {'tombstone', clock, reason}
 end
-if is_tombstone(value) then
-  return {'tombstone', clock, (epitaph(value))}
-end
-
-local s = decode(value)
+local s = value and decode(value)
 if not s then
   return {'missing', clock}
 end

@@ -1,0 +1,116 @@
+package chaos_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// node is one server of the program under test. It keeps its address.
+type node struct {
+	*process
+	url, admin, log string
+}
+
+// build compiles the program.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "pawl")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/pawl")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+func newNode(t *testing.T, binary, logFile string, env []string) *node {
+	t.Helper()
+	public, admin := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	logs, err := os.Create(logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = logs.Close() })
+	n := &node{url: "http://" + public, admin: "http://" + admin, log: logFile}
+	n.process = &process{dies: syscall.SIGKILL, make: func() *exec.Cmd {
+		cmd := exec.Command(binary, "serve")
+		cmd.Env = append(env, "PAWL_ADDR="+public, "PAWL_ADMIN_ADDR="+admin)
+		cmd.Stderr = logs
+		return cmd
+	}}
+	t.Cleanup(func() { _ = n.end(syscall.SIGKILL) })
+	return n
+}
+
+// up starts the server and returns when it is ready.
+func (n *node) up() error {
+	if err := n.start(); err != nil {
+		return err
+	}
+	return await("the server becomes ready", n.ready)
+}
+
+func (n *node) ready() error {
+	if !n.running() {
+		return fmt.Errorf("it ended; its log: %s", n.log)
+	}
+	text, err := get(n.url + "/readyz")
+	_ = text
+	return err
+}
+
+func get(url string) (string, error) {
+	client := http.Client{Timeout: 5 * time.Second}
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: status %d", url, response.StatusCode)
+	}
+	return string(text), err
+}
+
+// size is what a server takes: resident memory in MiB and goroutines.
+type size struct{ resident, goroutines int }
+
+func (s size) String() string { return fmt.Sprintf("%d MiB, %d goroutines", s.resident, s.goroutines) }
+
+func (n *node) size() (s size) {
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.pid())); err == nil {
+		_, after, _ := strings.Cut(string(status), "VmRSS:")
+		kib, _ := strconv.Atoi(strings.Fields(after + " 0")[0])
+		s.resident = kib >> 10
+	}
+	if text, err := get(n.admin + "/debug/pprof/goroutine?debug=1"); err == nil {
+		if found := regexp.MustCompile(`total (\d+)`).FindStringSubmatch(text); found != nil {
+			s.goroutines, _ = strconv.Atoi(found[1])
+		}
+	}
+	return s
+}
+
+// says are the lines of the server's log that contain text.
+func (n *node) says(text string, most int) (lines []string) {
+	log, err := os.ReadFile(n.log)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, text) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines[max(0, len(lines)-most):]
+}
