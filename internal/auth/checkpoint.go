@@ -166,12 +166,7 @@ func (c *checkpoints) write(ctx context.Context, batch []progress) ([]ledger.Ent
 	for i, p := range batch {
 		rows[i] = p.Checkpoint
 	}
-	answers, err := c.ledger.Checkpoint(ctx, rows)
-	entries := make([]ledger.Entry, len(answers))
-	for i, a := range answers {
-		entries[i] = a.Entry
-	}
-	return entries, err
+	return c.ledger.Checkpoint(ctx, rows)
 }
 
 // ask is one statement that returns the rows as they are.

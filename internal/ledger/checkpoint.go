@@ -17,7 +17,7 @@ import (
 // an older generation, turn or last use changes nothing, held stays, and a
 // deleted user's address and user agent stay removed. There is one answer for
 // each session that the ledger has, ended and expired ones too, in no order.
-func (l *Ledger) Checkpoint(ctx context.Context, batch []session.Checkpoint) ([]Answer, error) {
+func (l *Ledger) Checkpoint(ctx context.Context, batch []session.Checkpoint) ([]Entry, error) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
@@ -35,15 +35,7 @@ func (l *Ledger) Checkpoint(ctx context.Context, batch []session.Checkpoint) ([]
 	if err := l.db.WithContext(ctx).Raw(statement, string(input)).Scan(&rows).Error; err != nil {
 		return nil, fmt.Errorf("ledger: checkpoint: %w", err)
 	}
-	found, err := entries(rows)
-	if err != nil {
-		return nil, err
-	}
-	answers := make([]Answer, 0, len(found))
-	for _, e := range found {
-		answers = append(answers, Answer{e})
-	}
-	return answers, nil
+	return entries(rows)
 }
 
 // rise is the UPDATE of both dialects, of a row by a line c. A turn belongs to

@@ -83,8 +83,8 @@ func TestCheckpointRises(t *testing.T) {
 					if err != nil || len(answers) != 1 {
 						t.Fatalf("got %v, %v, want one answer", answers, err)
 					}
-					if got := w.find(s); !reflect.DeepEqual(got, answers[0].Entry) {
-						t.Errorf("the answer differs from the row: got %+v, want %+v", answers[0].Entry, got)
+					if got := w.find(s); !reflect.DeepEqual(got, answers[0]) {
+						t.Errorf("the answer differs from the row: got %+v, want %+v", answers[0], got)
 					}
 					return answers[0].State.Checkpoint()
 				}

@@ -45,9 +45,6 @@ type Entry struct {
 // nothing about expiry.
 func (e Entry) Ended() bool { return !e.RevokedAt.IsZero() || e.UserGone }
 
-// Answer is what the ledger knows of a checkpointed session, after the checkpoint.
-type Answer struct{ Entry }
-
 // Revocation is a session that ended before its expiry.
 type Revocation struct {
 	session.End
