@@ -15,7 +15,7 @@ import (
 
 const (
 	checkpointEvery = time.Second
-	checkpointPause = time.Minute // at most one row per session in this time
+	checkpointPause = time.Minute // at most one row per session in this time, and one per recovery
 	checkpointBatch = 500
 	maxCheckpoints  = 100_000 // sessions that may wait
 )
@@ -35,7 +35,7 @@ type checkpoints struct {
 
 	mu      sync.Mutex
 	waiting map[uuid.UUID]progress
-	written map[uuid.UUID]time.Time // when a session's row was last written
+	written map[uuid.UUID]writing
 	dropped uint64
 	told    uint64 // how many of these the log has
 }
@@ -49,11 +49,14 @@ type progress struct {
 	asked bool
 }
 
+// writing is when a session's row was last written, and of which recovery.
+type writing struct{ at, recovered time.Time }
+
 func newCheckpoints(l *ledger.Ledger, store session.Store, e *endings, policy session.Policy, log *slog.Logger, now func() time.Time) *checkpoints {
 	return &checkpoints{
 		ledger: l, store: store, endings: e, policy: policy, log: log, now: now,
 		waiting: make(map[uuid.UUID]progress),
-		written: make(map[uuid.UUID]time.Time),
+		written: make(map[uuid.UUID]writing),
 	}
 }
 
@@ -70,9 +73,10 @@ func (c *checkpoints) put(p progress) {
 	case !known && len(c.waiting) >= maxCheckpoints:
 		c.dropped++
 		return
-	case known && (old.Generation > p.Generation || old.Generation == p.Generation && old.LastUsedAt.After(p.LastUsedAt)):
+	case known && (old.Newer(p.Checkpoint) || !p.Newer(old.Checkpoint) && old.LastUsedAt.After(p.LastUsedAt)):
 		p.Checkpoint = old.Checkpoint
 	}
+	p.Held = p.Held || old.Held
 	p.asked = false
 	c.waiting[p.SessionID] = p
 }
@@ -128,17 +132,17 @@ func (c *checkpoints) due(all bool) (write, ask []progress) {
 		c.log.Error("too many checkpoints wait; some were dropped", "dropped", fresh)
 		c.told = c.dropped
 	}
-	for id, at := range c.written {
-		if now.Sub(at) >= checkpointPause {
+	for id, w := range c.written {
+		if now.Sub(w.at) >= checkpointPause {
 			delete(c.written, id)
 		}
 	}
 	for id, p := range c.waiting {
-		switch _, early := c.written[id]; {
-		case all || !early:
+		switch last, early := c.written[id]; {
+		case all || !early || p.RecoveredAt.After(last.recovered):
 			write = append(write, p)
 			delete(c.waiting, id)
-			c.written[id] = now
+			c.written[id] = writing{at: now, recovered: p.RecoveredAt}
 		case !p.asked:
 			ask = append(ask, p)
 			p.asked = true

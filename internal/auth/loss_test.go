@@ -370,6 +370,39 @@ func TestLateCheckpointLiftsNothing(t *testing.T) {
 	})
 }
 
+// The row of a recovery does not wait for its minute, and what another server
+// writes of a lost turn afterwards does not count: the next loss finds the
+// client where it stands.
+func TestLateCheckpointBeforeTheNextLoss(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.refresh()
+		w.svc.FlushDue(w.Context())
+		w.clock.step(w.policy.Grace + time.Second)
+		if _, err := c.send(c.token, ""); err != nil { // turns; the answer is lost
+			t.Fatal(err)
+		}
+		noted, err := w.hot.Find(w.Context(), w.user.ID, c.id) // by another server
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.step(time.Second)
+		w.hot.flush()
+		c.same(c.token, "", c.token)
+		w.svc.FlushDue(w.Context())
+		if got := c.inLedger(false, "").State.RecoveredAt; got.IsZero() {
+			t.Error("row after the recovery: got no recovery, want it written at once")
+		}
+		if _, err := w.ledger.Checkpoint(w.Context(), []session.Checkpoint{noted.Checkpoint()}); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.step(time.Second)
+		w.hot.flush()
+		c.same(c.token, "", c.token)
+		c.turn()
+	})
+}
+
 // Hot state that forgot an end does not count while this node knows better.
 func TestRevokedSetGuardsRefreshes(t *testing.T) {
 	each(t, func(w *world) {

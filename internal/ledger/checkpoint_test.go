@@ -50,6 +50,14 @@ func TestCheckpointRises(t *testing.T) {
 			},
 			func(c *session.Checkpoint) { c.Generation, c.TurnedAt, c.Attempt = 6, at(30), "snew" },
 		},
+		"after a recovery, older": {
+			func(c *session.Checkpoint) {
+				c.Generation, c.TurnedAt, c.Attempt, c.RecoveredAt = 4, time.Time{}, "", at(52)
+			},
+			func(c *session.Checkpoint) {
+				c.Generation, c.TurnedAt, c.Attempt, c.RecoveredAt = 4, time.Time{}, "", at(52)
+			},
+		},
 		"adopted": {
 			func(c *session.Checkpoint) {
 				c.Generation, c.TurnedAt, c.Attempt, c.LastUsedAt = 9, time.Time{}, "", at(90)
@@ -106,6 +114,38 @@ func TestCheckpointRises(t *testing.T) {
 					t.Errorf("another session became %+v, want %+v", got, neighbour)
 				}
 			})
+		}
+	})
+}
+
+// TestCheckpointAfterRecovery: a turn that the hot state lost does not come back
+// when it is written down after the recovery.
+func TestCheckpointAfterRecovery(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.begin(w.user())
+		checkpoint := func(generation uint64, recovered time.Time) session.Checkpoint {
+			return session.Checkpoint{SessionID: s.ID, UserID: s.UserID, Generation: generation, TurnedAt: start, LastUsedAt: start, RecoveredAt: recovered}
+		}
+		first, second := start.Add(time.Second), start.Add(time.Minute)
+		for _, c := range []struct {
+			what string
+			send []session.Checkpoint
+			want session.Checkpoint
+		}{
+			{"after a recovery", []session.Checkpoint{checkpoint(4, first)}, checkpoint(4, first)},
+			{"from before it", []session.Checkpoint{checkpoint(9, time.Time{})}, checkpoint(4, first)},
+			{"the next turn", []session.Checkpoint{checkpoint(5, first)}, checkpoint(5, first)},
+			{"both in one batch", []session.Checkpoint{checkpoint(4, second), checkpoint(6, first)}, checkpoint(4, second)},
+			{"the other way round", []session.Checkpoint{checkpoint(7, first), checkpoint(5, second)}, checkpoint(5, second)},
+		} {
+			if _, err := w.ledger.Checkpoint(t.Context(), c.send); err != nil {
+				t.Fatalf("%s: %v", c.what, err)
+			}
+			got := w.find(s).State
+			if got.Generation != c.want.Generation || !got.RecoveredAt.Equal(c.want.RecoveredAt) {
+				t.Errorf("%s: got generation %d recovered %s, want %d and %s",
+					c.what, got.Generation, got.RecoveredAt, c.want.Generation, c.want.RecoveredAt)
+			}
 		}
 	})
 }

@@ -33,7 +33,7 @@ func New(db *gorm.DB, now func() time.Time) *Ledger { return &Ledger{db: db, now
 
 // Entry is one session as the ledger knows it.
 type Entry struct {
-	State             session.State // IdleExpiresAt, Current and RecoveredAt are zero: the ledger does not know them
+	State             session.State // IdleExpiresAt and Current are zero: the ledger does not know them
 	KeyID             session.KeyID
 	CredentialVersion int64          // of the user at login
 	RevokedAt         time.Time      // zero while nobody ended it

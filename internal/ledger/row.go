@@ -20,7 +20,8 @@ const (
 // columns are those of [row], but for what became of its user.
 const columns = `sessions.id, sessions.user_id, sessions.delivery, sessions.key_id, sessions.secret_hash, sessions.role, sessions.binding,
 	sessions.device_name, sessions.credential_version, sessions.created_at, sessions.expires_at, sessions.revoked_at, sessions.reason,
-	sessions.generation, sessions.turned_at, sessions.attempt, sessions.held, sessions.last_used_at, sessions.ip_address, sessions.user_agent`
+	sessions.generation, sessions.turned_at, sessions.attempt, sessions.held, sessions.recovered_at,
+	sessions.last_used_at, sessions.ip_address, sessions.user_agent`
 
 // row is a line of the sessions table and what became of its user.
 type row struct {
@@ -40,6 +41,7 @@ type row struct {
 	TurnedAt          database.Time
 	Attempt           string
 	Held              bool
+	RecoveredAt       database.Time
 	LastUsedAt        database.Time
 	IPAddress         *string
 	UserAgent         *string
@@ -63,7 +65,7 @@ func (r row) entry() (Entry, error) {
 			},
 			Role: r.Role, Binding: r.Binding,
 			Generation: uint64(r.Generation), TurnedAt: r.TurnedAt.Time,
-			Attempt: session.Attempt(r.Attempt), Held: r.Held,
+			Attempt: session.Attempt(r.Attempt), Held: r.Held, RecoveredAt: r.RecoveredAt.Time,
 		},
 		CredentialVersion: r.CredentialVersion,
 		RevokedAt:         r.RevokedAt.Time,

@@ -90,22 +90,36 @@ type State struct {
 // Checkpoint is the part of the hot state that the ledger repeats, so that a
 // session outlives the loss of its hot state.
 type Checkpoint struct {
-	SessionID  uuid.UUID
-	UserID     uuid.UUID
-	Generation uint64
-	TurnedAt   time.Time
-	Attempt    Attempt
-	Held       bool
-	LastUsedAt time.Time
-	IPAddress  string
-	UserAgent  string
+	SessionID   uuid.UUID
+	UserID      uuid.UUID
+	Generation  uint64
+	TurnedAt    time.Time
+	Attempt     Attempt
+	Held        bool
+	RecoveredAt time.Time
+	LastUsedAt  time.Time
+	IPAddress   string
+	UserAgent   string
+}
+
+// Newer reports whether c tells more of the chain than other does. What came
+// after a later recovery counts first: a turn from before it was lost, and the
+// recovery mended its loss.
+func (c Checkpoint) Newer(other Checkpoint) bool {
+	switch {
+	case !c.RecoveredAt.Equal(other.RecoveredAt):
+		return c.RecoveredAt.After(other.RecoveredAt)
+	case c.Generation != other.Generation:
+		return c.Generation > other.Generation
+	}
+	return c.TurnedAt.After(other.TurnedAt)
 }
 
 // Checkpoint is the checkpoint of the state as it stands.
 func (s State) Checkpoint() Checkpoint {
 	return Checkpoint{
 		SessionID: s.ID, UserID: s.UserID,
-		Generation: s.Generation, TurnedAt: s.TurnedAt, Attempt: s.Attempt, Held: s.Held,
+		Generation: s.Generation, TurnedAt: s.TurnedAt, Attempt: s.Attempt, Held: s.Held, RecoveredAt: s.RecoveredAt,
 		LastUsedAt: s.LastUsedAt, IPAddress: s.IPAddress, UserAgent: s.UserAgent,
 	}
 }

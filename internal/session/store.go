@@ -166,15 +166,15 @@ type Store interface {
 	Rotate(ctx context.Context, p Presented, policy Policy) (Verdict, error)
 
 	// Restore rebuilds or lifts hot state from what the ledger knows. s carries
-	// the checkpoint's generation, turn, attempt, held and last use. Where the
-	// hot state is missing or its generation is older, it takes the
-	// checkpoint's, unless the checkpoint's turn was made before the hot state
-	// was recovered: that turn was lost, and its loss mended. Idle expiry counts
-	// from the checkpoint's last use then. adopt, when above both, becomes the
-	// current generation, its turn and attempt unknown, last used now. Held is
-	// never lost. Where anything changed the
-	// session is marked recovered now. The state after is returned; ErrEnded
-	// where there is a tombstone.
+	// the checkpoint's generation, turn, attempt, held, recovery and last use.
+	// Where the hot state is missing or its generation is older, it takes the
+	// checkpoint's, unless the hot state was recovered later than the
+	// checkpoint's: those turns were lost, and their loss mended. Idle expiry
+	// counts from the checkpoint's last use then. adopt, when above both, becomes
+	// the current generation, its turn and attempt unknown, last used now. Held
+	// is never lost. Where anything changed the session is marked recovered now,
+	// and at least a millisecond after any recovery known before. The state
+	// after is returned; ErrEnded where there is a tombstone.
 	Restore(ctx context.Context, s State, adopt uint64, policy Policy) (State, error)
 
 	// Revoke writes a tombstone for each session, whether it has hot state or

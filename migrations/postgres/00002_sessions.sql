@@ -20,6 +20,7 @@ CREATE TABLE sessions (
     turned_at          timestamptz NULL, -- NULL: unknown
     attempt            text        NOT NULL,
     held               boolean     NOT NULL,
+    recovered_at       timestamptz NULL, -- NULL: never
     last_used_at       timestamptz NOT NULL,
     ip_address         text        NULL, -- NULL: scrubbed, never filled again
     user_agent         text        NULL, -- NULL: scrubbed, never filled again

@@ -21,6 +21,7 @@ CREATE TABLE sessions (
     turned_at          INTEGER NULL, -- NULL: unknown
     attempt            TEXT    NOT NULL,
     held               INTEGER NOT NULL CHECK (held IN (0, 1)),
+    recovered_at       INTEGER NULL, -- NULL: never
     last_used_at       INTEGER NOT NULL,
     ip_address         TEXT    NULL, -- NULL: scrubbed, never filled again
     user_agent         TEXT    NULL, -- NULL: scrubbed, never filled again

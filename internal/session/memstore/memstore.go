@@ -175,7 +175,7 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 	changed := false
 	state := known
 	switch {
-	case r == nil || known.Generation > r.state.Generation && !lost(known, r.state):
+	case r == nil || known.Generation > r.state.Generation && !known.RecoveredAt.Before(r.state.RecoveredAt):
 		changed = true
 		if r != nil {
 			state.Held = known.Held || r.state.Held
@@ -196,16 +196,15 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 		state.IdleExpiresAt = earliest(now.Add(policy.Idle), state.ExpiresAt)
 	}
 	if changed {
+		for _, before := range []time.Time{known.RecoveredAt, state.RecoveredAt} {
+			if !before.IsZero() && !now.After(before) {
+				now = before.Add(time.Millisecond)
+			}
+		}
 		state.RecoveredAt = now
 		sessions[known.ID] = &record{state: state, until: state.ExpiresAt}
 	}
 	return state, nil
-}
-
-// lost reports whether a checkpoint's turn was made before the hot state was
-// recovered: the recovery mended its loss, and what came of it counts.
-func lost(known, hot session.State) bool {
-	return !hot.RecoveredAt.IsZero() && !known.TurnedAt.After(hot.RecoveredAt)
 }
 
 // Revoke implements [session.Store].

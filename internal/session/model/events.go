@@ -38,10 +38,23 @@ func (s *search) present(w *world, generation uint8, attempt int8) (outcome sess
 	return outcome, after.generation <= s.Generations
 }
 
+// A tick is so many milliseconds that all recoveries of one tick have room
+// before its end, in their order.
 const (
-	nowMillis = int64(1) << 20
+	tick      = int64(64)
+	tickEnd   = int64(1) << 20 * tick
+	newEpoch  = 32 // of a recovery that happens now
+	nowMillis = tickEnd + newEpoch
 	farMillis = int64(1) << 50
 )
+
+// windowMillis is a window in which an age of so many ticks is the last.
+func windowMillis(ticks uint8) int64 {
+	if ticks == 0 {
+		return 0
+	}
+	return int64(ticks)*tick + newEpoch
+}
 
 func (s *search) judge(h hot, generation uint8, attempt int8) (session.Outcome, hot) {
 	outcome, after := s.rules.Judge(h.millis(), Use{Generation: uint64(generation), Attempt: Mark(attempt)}, nowMillis)
@@ -53,31 +66,32 @@ func (s *search) restore(store, ledger hot, adopt uint8) hot {
 }
 
 func (h hot) millis() Hot {
-	return Hot{
-		Generation: uint64(h.generation), TurnedAt: moment(h.turned), Attempt: Mark(h.attempt), Held: h.held,
-		RecoveredAt: moment(h.recovered), IdleExpiresAt: farMillis, ExpiresAt: farMillis,
+	m := Hot{
+		Generation: uint64(h.generation), Attempt: Mark(h.attempt), Held: h.held,
+		IdleExpiresAt: farMillis, ExpiresAt: farMillis,
 	}
+	if h.turned != never {
+		m.TurnedAt = nowMillis - int64(h.turned)*tick
+	}
+	if h.epoch != 0 {
+		m.RecoveredAt = tickEnd - int64(h.recovered)*tick + int64(h.epoch)
+	}
+	return m
 }
 
-func (h Hot) ticks() hot {
-	return hot{
-		status: live, generation: uint8(h.Generation), turned: ticksSince(h.TurnedAt), attempt: int8(h.Attempt),
-		held: h.Held, recovered: ticksSince(h.RecoveredAt),
+func (m Hot) ticks() hot {
+	h := hot{
+		status: live, generation: uint8(m.Generation), turned: never, attempt: int8(m.Attempt),
+		held: m.Held, recovered: never,
 	}
-}
-
-func moment(age uint8) int64 {
-	if age == never {
-		return 0
+	if m.TurnedAt != 0 {
+		h.turned = uint8((nowMillis - m.TurnedAt) / tick)
 	}
-	return nowMillis - int64(age)
-}
-
-func ticksSince(moment int64) uint8 {
-	if moment == 0 {
-		return never
+	if m.RecoveredAt != 0 {
+		ago := nowMillis - m.RecoveredAt
+		h.recovered, h.epoch = uint8(ago/tick), uint8(newEpoch-ago%tick)
 	}
-	return uint8(nowMillis - moment)
+	return h
 }
 
 // lossesOf are the ways in which the store forgets.
@@ -88,7 +102,7 @@ func (s *search) lossesOf(w world) {
 		taken.snapshot = w.store
 		s.reach(taken, "a snapshot is taken at %d", w.store.generation)
 	}
-	if w.losses == 0 {
+	if w.losses == 0 || w.store.status == live && w.store.epoch > w.ledger.epoch {
 		return
 	}
 	w.losses--
@@ -105,23 +119,41 @@ func (s *search) lossesOf(w world) {
 	}
 }
 
-// checkpoint is the ledger's question and its answer.
-func (s *search) checkpoint(w world) {
-	if w.store.status != live {
+// checkpoints reach the ledger at once, or late.
+func (s *search) checkpoints(w world) {
+	if w.store.status == live {
+		s.write(w, w.store)
+	}
+	if !s.Late {
 		return
 	}
+	if w.store.status == live && w.noted.status != live {
+		later := w
+		later.noted = w.store
+		s.reach(later, "a checkpoint of %d waits", w.store.generation)
+	}
+	if noted := w.noted; noted.status == live {
+		w.noted = hot{}
+		s.write(w, noted)
+	}
+}
+
+// write is a checkpoint's way into the ledger, and what the ledger answers.
+func (s *search) write(w world, noted hot) {
+	held := w.ledger.held || noted.held
+	if s.rules.Newer(noted.millis(), w.ledger.millis()) {
+		w.ledger = noted
+	}
+	w.ledger.held = held
 	switch {
 	case w.dead:
 		w.store = hot{status: ended}
 		s.reach(w, "the checkpoint ends the session")
-	case w.ledger.generation > w.store.generation:
+	case w.ledger.generation > noted.generation && w.store.status != ended:
 		w.store = s.restore(w.store, w.ledger, 0)
-		s.reach(w, "the checkpoint lifts the store to %d", w.store.generation)
+		s.reach(w, "the checkpoint of %d lifts the store to %d", noted.generation, w.store.generation)
 	default:
-		held := w.ledger.held || w.store.held
-		w.ledger = w.store
-		w.ledger.held, w.ledger.recovered = held, never
-		s.reach(w, "checkpoint of %d", w.store.generation)
+		s.reach(w, "checkpoint of %d", noted.generation)
 	}
 }
 

@@ -20,11 +20,11 @@ type searchCase struct {
 	change func(*model.Config)
 }
 
-func search(t *testing.T, c searchCase) model.Result {
+func search(t *testing.T, c searchCase, limit int) model.Result {
 	t.Helper()
 	config := small
+	config.MaxStates = limit
 	c.change(&config)
-	config.MaxStates = maxStates
 	begin := time.Now()
 	result := model.Search(config)
 	t.Logf("%s, %v", result, time.Since(begin).Round(time.Millisecond))
@@ -48,10 +48,29 @@ func TestNothingIsFound(t *testing.T) {
 			c.Losses, c.Snapshots = 1, 1
 		}},
 		{"two tabs, store losses", func(c *model.Config) {
-			c.Losses, c.Snapshots, c.WaitAfterRecovery = 1, 1, true
+			c.Losses, c.Snapshots = 1, 1
 		}},
 		{"two tabs with attempt ids, store losses", func(c *model.Config) {
-			c.Attempts, c.Losses, c.Snapshots, c.WaitAfterRecovery = true, 1, 1, true
+			c.Attempts, c.Losses, c.Snapshots = true, 1, 1
+		}},
+		{"one tab, store losses, late checkpoints", func(c *model.Config) {
+			c.Tabs, c.LostFor, c.Losses, c.Snapshots, c.Late = 1, 2, 1, 1, true
+		}},
+		{"one tab, two store losses, late checkpoints", func(c *model.Config) {
+			c.Tabs, c.LostFor, c.Losses, c.Snapshots, c.Late = 1, 2, 2, 0, true
+			c.Generations = 4
+		}},
+		{"one tab with attempt ids, two store losses, late checkpoints", func(c *model.Config) {
+			c.Tabs, c.LostFor, c.Losses, c.Snapshots, c.Late = 1, 3, 2, 0, true
+			c.Attempts, c.Generations = true, 4
+		}},
+		{"two tabs, a store loss, late checkpoints", func(c *model.Config) {
+			c.Losses, c.Late = 1, true
+			c.Generations = 4
+		}},
+		{"a thief asleep, a store loss, late checkpoints", func(c *model.Config) {
+			c.Tabs, c.Thief, c.Losses, c.Late = 1, model.Asleep, 1, true
+			c.Generations = 4
 		}},
 		{"no grace, the store judges twice", func(c *model.Config) {
 			c.Tabs, c.Grace, c.Retry, c.Flight, c.LostFor, c.Resend = 1, 0, 0, 0, 0, true
@@ -76,12 +95,16 @@ func TestNothingIsFound(t *testing.T) {
 			c.Generations = 4
 		}},
 		{"a thief who waits for a store loss", func(c *model.Config) {
-			c.Tabs, c.Thief, c.Losses, c.Snapshots = 1, model.Waiting, 2, 1
+			c.Tabs, c.Thief, c.Losses, c.Snapshots = 1, model.Waiting, 1, 1
+			c.Generations = 4
+		}},
+		{"a thief who waits for one of two store losses", func(c *model.Config) {
+			c.Tabs, c.Thief, c.Losses = 1, model.Waiting, 2
 			c.Generations = 4
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if result := search(t, c); result.Violation != "" {
+			if result := search(t, c, maxStates); result.Violation != "" {
 				t.Errorf("found %s, want nothing", result.Violation)
 			}
 		})
@@ -115,7 +138,10 @@ func TestWhatTheRulesAreFor(t *testing.T) {
 			c.UnchangedSetsCookie = true
 		}}, signOut, 0},
 		{searchCase{"a turn within one grace of a recovery: a store loss between two turns of one burst", func(c *model.Config) {
-			c.Losses = 1
+			c.Losses, c.TurnsInRecovery = 1, true
+		}}, signOut, 0},
+		{searchCase{"recoveries not counted: a turn that was lost is written down after its recovery", func(c *model.Config) {
+			c.Tabs, c.LostFor, c.Losses, c.Late, c.NoEpochs = 1, 2, 1, true, true
 		}}, signOut, 0},
 		{searchCase{"two tabs, an answer lost for the whole grace", func(c *model.Config) {
 			c.LostFor = 2
@@ -125,7 +151,7 @@ func TestWhatTheRulesAreFor(t *testing.T) {
 		}}, signOut, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			result := search(t, c.searchCase)
+			result := search(t, c.searchCase, 0)
 			if result.Violation != c.want {
 				t.Fatalf("found %q, want %q", result.Violation, c.want)
 			}

@@ -35,9 +35,10 @@ type Use struct {
 type Rules struct {
 	Idle, Grace, Retry int64
 
-	WaitAfterRecovery bool // nothing turns within one grace of a recovery either
+	TurnsInRecovery   bool // without "nothing turns within one grace of a recovery"
 	ManyTurnsPerGrace bool // without "a session turns at most once per grace"
 	NothingHeld       bool // without "a session is held to attempt ids"
+	NoEpochs          bool // without "a later recovery counts more than a newer generation"
 }
 
 // passed reports how far now is past the moment then; a time that never was is
@@ -110,7 +111,7 @@ func (r Rules) outcome(h Hot, u Use, now int64) session.Outcome {
 	}
 	// rule 10
 	settling := inGrace(r, h.TurnedAt, now) && !r.ManyTurnsPerGrace ||
-		inGrace(r, h.RecoveredAt, now) && r.WaitAfterRecovery
+		inGrace(r, h.RecoveredAt, now) && !r.TurnsInRecovery
 	if h.Generation != 1 && settling {
 		return session.Unchanged
 	}
@@ -138,6 +139,22 @@ func (r Rules) previous(h Hot, u Use, now int64) session.Outcome {
 	return session.Reuse
 }
 
+// Newer is session.Checkpoint.Newer.
+func (r Rules) Newer(c, other Hot) bool {
+	if c.RecoveredAt != other.RecoveredAt && !r.NoEpochs {
+		return c.RecoveredAt > other.RecoveredAt
+	}
+	if c.Generation != other.Generation {
+		return c.Generation > other.Generation
+	}
+	return c.TurnedAt > other.TurnedAt
+}
+
+// Lifts reports whether what the ledger knows is newer than the hot state.
+func (r Rules) Lifts(hot, known Hot) bool {
+	return known.Generation > hot.Generation && (known.RecoveredAt >= hot.RecoveredAt || r.NoEpochs)
+}
+
 // Restore is the contract's Restore for a session without tombstone: hot is
 // what the store has (found says whether it has anything), known what the
 // ledger knows.
@@ -145,11 +162,10 @@ func (r Rules) Restore(hot Hot, found bool, known Hot, adopt uint64, now int64) 
 	before := hot
 	if !found {
 		before, hot = Hot{}, known
-		hot.RecoveredAt = 0
 		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, known.ExpiresAt)
-	} else if lost := hot.RecoveredAt > 0 && known.TurnedAt <= hot.RecoveredAt; known.Generation > hot.Generation && !lost {
+	} else if r.Lifts(hot, known) {
 		hot.Generation, hot.TurnedAt, hot.Attempt = known.Generation, known.TurnedAt, known.Attempt
-		hot.LastUsedAt = known.LastUsedAt
+		hot.RecoveredAt, hot.LastUsedAt = known.RecoveredAt, known.LastUsedAt
 		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, hot.ExpiresAt)
 	}
 	hot.Held = hot.Held || known.Held
@@ -160,7 +176,7 @@ func (r Rules) Restore(hot Hot, found bool, known Hot, adopt uint64, now int64) 
 		hot.IdleExpiresAt = min(now+r.Idle, hot.ExpiresAt)
 	}
 	if hot != before {
-		hot.RecoveredAt = now
+		hot.RecoveredAt = max(now, known.RecoveredAt+1, hot.RecoveredAt+1)
 	}
 	return hot
 }

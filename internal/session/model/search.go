@@ -31,8 +31,9 @@ type Config struct {
 	Flight      uint8 // longest time from sending a request to its answer
 	LostFor     uint8 // a lost answer is asked for again within this time of the turn
 	Generations uint8 // turns beyond this generation are not looked at
-	Losses      uint8 // flushes and rollbacks
+	Losses      uint8 // flushes and rollbacks; the row of a recovery is written before the next
 	Snapshots   uint8 // snapshots that a rollback can bring back
+	Late        bool  // a checkpoint may wait before it is written
 	Resend      bool  // the store may judge a request twice, after a lost reply of its own
 	Thief       Thief
 	MaxStates   int // gives up after so many; 0 looks at all
@@ -41,9 +42,10 @@ type Config struct {
 	// cookie too, and may overtake, or be overtaken by, another answer.
 	UnchangedSetsCookie bool
 
-	WaitAfterRecovery bool // nothing turns within one grace of a recovery either
+	TurnsInRecovery   bool // switches off "nothing turns within one grace of a recovery"
 	ManyTurnsPerGrace bool // switches off "one turn per grace"
 	NothingHeld       bool // switches off "held sessions"
+	NoEpochs          bool // switches off "a later recovery counts first"
 }
 
 // Result is what a search came to.
@@ -76,8 +78,8 @@ type search struct {
 // the first violation.
 func Search(c Config) Result {
 	s := &search{Config: c, seen: make(map[world]int32), rules: Rules{
-		Idle: 1 << 40, Grace: int64(c.Grace), Retry: int64(c.Retry),
-		WaitAfterRecovery: c.WaitAfterRecovery, ManyTurnsPerGrace: c.ManyTurnsPerGrace, NothingHeld: c.NothingHeld,
+		Idle: 1 << 40, Grace: windowMillis(c.Grace), Retry: windowMillis(c.Retry),
+		TurnsInRecovery: c.TurnsInRecovery, ManyTurnsPerGrace: c.ManyTurnsPerGrace, NothingHeld: c.NothingHeld, NoEpochs: c.NoEpochs,
 	}}
 	s.reach(c.start(), "start")
 	for ; int(s.at) < len(s.worlds) && s.result.Violation == "" && !s.tired(); s.at++ {
@@ -144,7 +146,7 @@ func (s *search) expand(w world) {
 		}
 	}
 	s.lossesOf(w)
-	s.checkpoint(w)
+	s.checkpoints(w)
 	s.theft(w)
 	s.tick(w)
 }
@@ -179,7 +181,7 @@ func (s *search) process(w world, i int) {
 	case session.Rotated, session.Replayed, session.Retried:
 		t.answered, t.carries = true, w.store.generation
 	case session.Unchanged:
-		t.answered = true
+		t.answered, t.settles = true, w.owed != never
 		if s.UnchangedSetsCookie {
 			t.carries = w.store.generation
 		}
@@ -215,6 +217,8 @@ func (s *search) deliver(w world, i int) {
 	if t.carries != 0 {
 		w.jar = t.carries
 		w.jarMax = max(w.jarMax, w.jar)
+	}
+	if t.carries != 0 || t.settles {
 		w.owed = never
 	}
 	if s.Attempts && t.attempt == w.intent {
@@ -262,7 +266,7 @@ func (s *search) tick(w world) {
 		return // the checkpoint's question comes within seconds
 	}
 	window := max(s.Grace, s.Retry)
-	for _, h := range []*hot{&w.store, &w.ledger, &w.snapshot} {
+	for _, h := range w.hots() {
 		age(&h.turned, window)
 		age(&h.recovered, s.Grace)
 	}

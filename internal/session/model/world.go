@@ -18,6 +18,7 @@ type hot struct {
 	generation uint8
 	turned     uint8 // age of the last turn
 	recovered  uint8 // age of the last recovery
+	epoch      uint8 // orders the recoveries of a world; 0 for none
 	attempt    int8  // a Mark
 	held       bool
 }
@@ -38,6 +39,7 @@ type tab struct {
 	age        uint8 // since it was sent
 	carries    uint8 // the generation that the answer's cookie sets; 0 for none
 	answered   bool  // the answer hands out tokens
+	settles    bool  // its answer says that a lost one is no longer owed
 	resent     bool  // the store already judged it once and the reply was lost
 }
 
@@ -62,6 +64,7 @@ type thief struct {
 // equal worlds have equal futures.
 type world struct {
 	store, ledger, snapshot hot
+	noted                   hot   // a checkpoint that waits to be written
 	jar                     uint8 // generation in the cookie jar
 	jarMax                  uint8 // newest generation that the owner ever held
 	intent                  int8  // attempt id of the open refresh intent; 0 for none
@@ -115,19 +118,39 @@ func (w world) canonical() world {
 		}
 	}
 	for _, mark := range []*int8{
-		&w.intent, &w.thief.stolen, &w.store.attempt, &w.ledger.attempt, &w.snapshot.attempt,
+		&w.intent, &w.thief.stolen, &w.store.attempt, &w.ledger.attempt, &w.snapshot.attempt, &w.noted.attempt,
 		&w.tabs[0].attempt, &w.tabs[1].attempt, &w.tabs[2].attempt,
 	} {
 		rename(mark)
 	}
+	w.countEpochs()
 	return w
+}
+
+// hots are all places where the hot state is written down.
+func (w *world) hots() [4]*hot { return [4]*hot{&w.store, &w.ledger, &w.snapshot, &w.noted} }
+
+// countEpochs names the recoveries 1, 2, 3 … in their order.
+func (w *world) countEpochs() {
+	var epochs []uint8
+	for _, h := range w.hots() {
+		if h.epoch != 0 && !slices.Contains(epochs, h.epoch) {
+			epochs = append(epochs, h.epoch)
+		}
+	}
+	slices.Sort(epochs)
+	for _, h := range w.hots() {
+		if h.epoch != 0 {
+			h.epoch = uint8(slices.Index(epochs, h.epoch) + 1)
+		}
+	}
 }
 
 func compareTabs(a, b tab) int { return cmp.Compare(a.key(), b.key()) }
 
 func (t tab) key() uint64 {
 	return uint64(2-t.phase)<<48 | uint64(t.generation)<<40 | uint64(t.age)<<32 | uint64(t.carries)<<24 |
-		uint64(uint8(t.attempt))<<16 | uint64(bit(t.answered))<<1 | uint64(bit(t.resent))
+		uint64(uint8(t.attempt))<<16 | uint64(bit(t.answered))<<1 | uint64(bit(t.settles))<<2 | uint64(bit(t.resent))
 }
 
 func bit(b bool) uint8 {
@@ -145,7 +168,7 @@ func (w *world) fresh(client bool) int8 {
 			mark = -n
 		}
 		taken := w.intent == mark || w.thief.stolen == mark || w.store.attempt == mark ||
-			w.ledger.attempt == mark || w.snapshot.attempt == mark
+			w.ledger.attempt == mark || w.snapshot.attempt == mark || w.noted.attempt == mark
 		for _, t := range w.tabs {
 			taken = taken || t.attempt == mark
 		}

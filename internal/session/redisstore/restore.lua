@@ -20,9 +20,8 @@ local s, changed = known, false
 local hot = value and decode(value)
 if hot then
   now = math.max(now, hot.used, hot.turned, hot.recovered)
-  -- a turn from before a recovery was lost with what the recovery mended
-  local lost = hot.recovered > 0 and known.turned <= hot.recovered
-  if lost or known.generation <= hot.generation then
+  -- turns from before a later recovery were lost, and it mended their loss
+  if known.recovered < hot.recovered or known.generation <= hot.generation then
     if known.held == '1' and hot.held ~= '1' then
       hot.held = '1'
       changed = true
@@ -46,7 +45,7 @@ if adopt > s.generation then
   changed = true
 end
 if changed then
-  s.recovered = now
+  s.recovered = math.max(now, known.recovered + 1, s.recovered + 1)
   redis.call('HSET', KEYS[1], ARGV[3], encode(s))
   keep(s.expires)
 end

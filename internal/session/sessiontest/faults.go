@@ -2,7 +2,7 @@ package sessiontest
 
 import (
 	"maps"
-	"time"
+	"slices"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -10,26 +10,44 @@ import (
 	"github.com/pawlauth/pawl/internal/session"
 )
 
-// checkpoint tells the ledger what the store has, and the store what the
-// ledger knows better.
-func (m *machine) checkpoint(id uuid.UUID) {
-	r, found := m.oracle.sessions[id]
-	known := m.ledger[id]
-	if !found || r.reason != "" {
+// note takes what the store has of a session; it waits to be written.
+func (m *machine) note(o *owner) {
+	if r, found := m.oracle.sessions[o.session.ID]; found && r.reason == "" {
+		o.noted = append(o.noted, r.state.Checkpoint())
+	}
+}
+
+// checkpoint tells the ledger what the store has, or had when it was noted, and
+// the store what the ledger knows better.
+func (m *machine) checkpoint(o *owner) {
+	if len(o.noted) == 0 {
+		m.note(o)
+	}
+	if len(o.noted) == 0 {
 		return
 	}
+	i := rapid.IntRange(0, len(o.noted)-1).Draw(m.T, "note") // several servers write
+	noted := o.noted[i]
+	o.noted = slices.Delete(o.noted, i, i+1)
+	known := m.ledger[o.session.ID]
+	known.rise(noted)
 	switch {
 	case known.reason != "":
-		m.revoke(id, known.reason)
-	case known.state.Generation > r.state.Generation:
+		m.revoke(noted.SessionID, known.reason)
+	case known.state.Generation > noted.Generation:
 		m.restore(known.state, 0)
-	default:
-		held, used := known.state.Held || r.state.Held, known.state.LastUsedAt
-		known.state = r.state
-		known.state.Held, known.state.RecoveredAt = held, time.Time{}
-		if used.After(known.state.LastUsedAt) {
-			known.state.LastUsedAt = used
-		}
+	}
+}
+
+// rise is what becomes of a row by a checkpoint.
+func (r *row) rise(c session.Checkpoint) {
+	if c.Newer(r.state.Checkpoint()) {
+		r.state.Generation, r.state.TurnedAt, r.state.Attempt = c.Generation, c.TurnedAt, c.Attempt
+		r.state.RecoveredAt = c.RecoveredAt
+	}
+	r.state.Held = r.state.Held || c.Held
+	if c.LastUsedAt.After(r.state.LastUsedAt) {
+		r.state.LastUsedAt, r.state.IPAddress, r.state.UserAgent = c.LastUsedAt, c.IPAddress, c.UserAgent
 	}
 }
 

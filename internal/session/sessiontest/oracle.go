@@ -28,7 +28,6 @@ func newOracle(policy session.Policy) *oracle {
 		policy: policy,
 		rules: model.Rules{
 			Idle: policy.Idle.Milliseconds(), Grace: policy.Grace.Milliseconds(), Retry: policy.Retry.Milliseconds(),
-			WaitAfterRecovery: true,
 		},
 		marks:    map[session.Attempt]model.Mark{"": 0},
 		sessions: map[uuid.UUID]record{},
@@ -67,7 +66,7 @@ func (o *oracle) restore(known session.State, adopt uint64, now time.Time) (sess
 		return session.State{}, false
 	}
 	base := r.state
-	if !found || known.Generation > base.Generation {
+	if !found || o.rules.Lifts(o.hot(base), o.hot(known)) {
 		base = known
 	}
 	after := o.rules.Restore(o.hot(r.state), found, o.hot(known), adopt, now.UnixMilli())

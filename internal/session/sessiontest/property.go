@@ -84,9 +84,10 @@ type owner struct {
 	jar      uint64
 	intent   session.Attempt
 	requests []*request
-	owed     time.Time // the turn whose answer was lost
-	over     bool      // somebody ended the session
-	stolen   *request  // what the thief has; nil without thief
+	owed     time.Time            // the turn whose answer was lost
+	over     bool                 // somebody ended the session
+	stolen   *request             // what the thief has; nil without thief
+	noted    []session.Checkpoint // not written yet
 }
 
 // request is one request of a tab, on its way or answered.
@@ -100,20 +101,19 @@ type request struct {
 
 func (m *machine) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
-		"":        m.check,
-		"login":   m.login,
-		"send":    m.withOwner(m.send),
-		"process": m.withRequest(false, m.process),
-		"resend":  m.withRequest(false, m.resend),
-		"deliver": m.withRequest(true, m.deliver),
-		"lose":    m.withRequest(true, m.lose),
-		"step":    m.step,
-		"checkpoint": m.withOwner(func(o *owner) {
-			m.checkpoint(o.session.ID)
-		}),
-		"wipe":     m.wipe,
-		"snapshot": m.take,
-		"rollback": m.rollback,
+		"":           m.check,
+		"login":      m.login,
+		"send":       m.withOwner(m.send),
+		"process":    m.withRequest(false, m.process),
+		"resend":     m.withRequest(false, m.resend),
+		"deliver":    m.withRequest(true, m.deliver),
+		"lose":       m.withRequest(true, m.lose),
+		"step":       m.step,
+		"note":       m.withOwner(m.note),
+		"checkpoint": m.withOwner(m.checkpoint),
+		"wipe":       m.wipe,
+		"snapshot":   m.take,
+		"rollback":   m.rollback,
 	}
 	for _, again := range []string{" again", " and again"} { // most of what happens
 		actions["send"+again] = actions["send"]

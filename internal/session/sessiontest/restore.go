@@ -114,6 +114,33 @@ func testRestore(t *testing.T, open Open) {
 			f.expect(present(s, 3, serverB), session.Reuse) // not a recovery
 		})
 	}
+	t.Run("a later recovery counts more than a newer generation", func(t *testing.T) {
+		f := newFixture(t, open)
+		lost := f.checkpoint(f.turned(), 9, serverA, 0, 0) // written down later
+		f.clock.Step(time.Second)
+		s := f.restore(f.checkpoint(lost, 8, serverA, time.Minute, time.Minute), 0)
+		f.clock.Step(time.Second)
+		f.wantRestored(f.restore(lost, 0), s)
+		since := s
+		since.Generation, since.TurnedAt, since.LastUsedAt = 10, f.clock.Now(), f.clock.Now()
+		f.wantRestored(f.restore(since, 0), f.restored(since))
+	})
+	t.Run("nothing lowers a generation, a later recovery neither", func(t *testing.T) {
+		f := newFixture(t, open)
+		s := f.turned()
+		f.create(s)
+		c := f.checkpoint(s, s.Generation-1, serverA, 0, 0)
+		c.RecoveredAt = f.clock.Now()
+		f.wantRestored(f.restore(c, 0), s)
+	})
+	t.Run("recoveries are told apart when the clock was set back", func(t *testing.T) {
+		f := newFixture(t, open)
+		c := f.checkpoint(f.turned(), 8, serverA, time.Minute, time.Minute)
+		c.RecoveredAt = f.clock.Now().Add(5 * time.Second)
+		if got, want := f.restore(c, 0).RecoveredAt, c.RecoveredAt.Add(ms); !got.Equal(want) {
+			t.Errorf("RecoveredAt: got %s, want %s", spell(got), spell(want))
+		}
+	})
 	t.Run("twice is once", func(t *testing.T) {
 		f := newFixture(t, open)
 		c := f.checkpoint(f.turned(), 7, serverB, 20*time.Minute, 15*time.Minute)
