@@ -25,8 +25,8 @@ const module = "github.com/pawlauth/pawl"
 // A folder under internal/ that is not listed is a noun: it knows secret alone.
 var mayImport = map[string][]string{
 	"cmd":              {"*"},
-	"graph":            {"internal/auth", "internal/session", "internal/token", "internal/user", "internal/password", "internal/refreshcookie", "internal/secret"},
-	"internal/server":  {"internal/auth", "internal/refreshcookie", "internal/secret"},
+	"graph":            {"internal/auth", "internal/session", "internal/token", "internal/user", "internal/password", "internal/refreshcookie", "internal/mediatype", "internal/secret"},
+	"internal/server":  {"internal/auth", "internal/refreshcookie", "internal/mediatype", "internal/secret"},
 	"internal/auth":    {"internal/session", "internal/ledger", "internal/user", "internal/token", "internal/password", "internal/throttle", "internal/revocation", "internal/secret"},
 	"internal/ledger":  {"internal/session", "internal/database", "internal/secret"},
 	"internal/user":    {"internal/database", "internal/secret"},
@@ -60,7 +60,7 @@ var onlyIn = []struct {
 	{"github.com/alicebob/miniredis", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"pgregory.net/rapid", []string{"internal/session/sessiontest"}, true},
-	{"testing", []string{"internal/session/sessiontest", "internal/database/databasetest", "internal/redistest"}, true},
+	{"testing", []string{"internal/session/sessiontest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy"}, true},
 }
 
 type listed struct {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/faultproxy"
 )
 
 // serveMeasured starts a server with an admin listener and returns the URLs of
@@ -180,8 +181,8 @@ func TestMetricsCount(t *testing.T) {
 // TestMetricsOfAnOutage: a store that is cut off shows.
 func TestMetricsOfAnOutage(t *testing.T) {
 	dir, env := environment(t)
-	store := newProxy(t, strings.TrimSuffix(strings.TrimPrefix(redisURL(t), "redis://"), "/0"))
-	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = store.through(t, redisURL(t)), databasetest.PostgresURL(t)
+	store := faultproxy.New(t, strings.TrimSuffix(strings.TrimPrefix(redisURL(t), "redis://"), "/0"))
+	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = store.Through(redisURL(t)), databasetest.PostgresURL(t)
 	env["PAWL_REVOCATION_STALE_AFTER"] = "500ms"
 	operate(t, dir, env, "", "migrate", "up")
 	operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
@@ -190,7 +191,7 @@ func TestMetricsOfAnOutage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.set("cut")
+	store.Set(faultproxy.Weather{Cut: true})
 	if _, err := query(url, refreshBody(begun.text("login", "refreshToken"))); err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +212,6 @@ func TestMetricsOfAnOutage(t *testing.T) {
 			t.Errorf("%s: got %g, want 1", name, got)
 		}
 	}
-	store.set("")
+	store.Set(faultproxy.Weather{})
 	p.stop()
 }

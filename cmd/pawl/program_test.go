@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
@@ -26,6 +27,7 @@ const patience = 60 * time.Second
 // TestMain puts the real program into the PATH of the tests, and a curl that is
 // good enough for machines without one.
 func TestMain(m *testing.M) {
+	logging.Disable() // the Redis client's own: it tells of servers that are down on purpose
 	testscript.Main(m, map[string]func(){"pawl": pawl.Main, "curl": curl})
 }
 
@@ -38,9 +40,17 @@ func TestScripts(t *testing.T) {
 			"quickstart": quickstart,
 			"tokenless":  tokenless,
 		},
+		Setup: func(env *testscript.Env) error {
+			env.Vars = append(env.Vars, promptEnd)
+			return nil
+		},
 		RequireExplicitExec: true,
 	})
 }
+
+// promptEnd spares each pawl of the tests the second that the race detector
+// waits at the end of a program.
+const promptEnd = "GORACE=atexit_sleep_ms=0"
 
 // waitLine FILE REGEXP [VAR] waits until the file matches, and puts the first
 // group into the variable.

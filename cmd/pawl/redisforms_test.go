@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
 
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -96,7 +95,6 @@ func freePort(t *testing.T) int {
 // TestRedisForms: each form of URL reaches a data node with its own user,
 // password and database.
 func TestRedisForms(t *testing.T) {
-	logging.Disable() // the client's own
 	acl := fmt.Sprintf("save \"\"\nuser default off\nuser pawl on \">%s\" ~* &* +@all\n", redisPassword)
 	const credentials = "pawl:p%40ss%3Aw%2Frd%3F@"
 	node := redisServer(t, acl)

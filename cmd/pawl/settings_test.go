@@ -13,7 +13,9 @@ func environment(t *testing.T) (dir string, env map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
 	keys := filepath.Join(dir, "keys")
-	if out, err := exec.Command("pawl", "keys", "init", "--keys-dir", keys).CombinedOutput(); err != nil {
+	initialize := exec.Command("pawl", "keys", "init", "--keys-dir", keys)
+	initialize.Env = list(nil)
+	if out, err := initialize.CombinedOutput(); err != nil {
 		t.Fatalf("keys init: %v\n%s", err, out)
 	}
 	return dir, map[string]string{
@@ -29,7 +31,7 @@ func environment(t *testing.T) (dir string, env map[string]string) {
 
 // list is an environment for a process, which has nothing else but the PATH.
 func list(env map[string]string) []string {
-	all := []string{"PATH=" + os.Getenv("PATH")}
+	all := []string{"PATH=" + os.Getenv("PATH"), promptEnd}
 	for name, value := range env {
 		all = append(all, name+"="+value)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/revocation/redisfeed"
 )
@@ -217,30 +218,30 @@ func TestStreamIsBounded(t *testing.T) {
 func TestOutage(t *testing.T) {
 	client := server(t)
 	options := *client.Options()
-	gate := newGate(t, options.Addr)
-	options.Addr, options.DialTimeout, options.ReadTimeout, options.ContextTimeoutEnabled = gate.addr(), time.Second, time.Second, true
+	gate := faultproxy.New(t, options.Addr)
+	options.Addr, options.DialTimeout, options.ReadTimeout, options.ContextTimeoutEnabled = gate.Addr(), time.Second, time.Second, true
 	through := redis.NewClient(&options)
 	t.Cleanup(func() { _ = through.Close() })
 	n := start(t, through)
 	eventually(t, "current", func() bool { return time.Since(n.Current()) < time.Second })
-	for _, state := range []string{"cut", "hang"} {
-		gate.set(state)
+	for _, weather := range []faultproxy.Weather{{Cut: true}, {Hang: true}} {
+		gate.Set(weather)
 		last := time.Now()
-		eventually(t, "the feed ages when "+state, func() bool { return time.Since(n.Current()) > 1500*time.Millisecond })
+		eventually(t, "the feed ages when "+weather.String(), func() bool { return time.Since(n.Current()) > 1500*time.Millisecond })
 		// Nothing arrives any more, so nothing counts as news; a reply that was
 		// read before is allowed a moment to be counted.
 		if late := n.Current().Sub(last); late > 500*time.Millisecond {
-			t.Errorf("%s: the feed claims to be current %s after its last reply", state, late)
+			t.Errorf("%s: the feed claims to be current %s after its last reply", weather, late)
 		}
 		missed := uuid.New()
 		publish(t, redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now), missed)
 		if n.has(missed) {
-			t.Errorf("%s: heard through a dead connection", state)
+			t.Errorf("%s: heard through a dead connection", weather)
 		}
-		gate.set("")
-		eventually(t, "current after "+state, func() bool { return time.Since(n.Current()) < time.Second })
+		gate.Set(faultproxy.Weather{})
+		eventually(t, "current after "+weather.String(), func() bool { return time.Since(n.Current()) < time.Second })
 		if !n.has(missed) {
-			t.Errorf("%s: the feed was current before it had caught up", state)
+			t.Errorf("%s: the feed was current before it had caught up", weather)
 		}
 	}
 }
