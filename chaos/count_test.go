@@ -23,9 +23,12 @@ type counters struct {
 	order   []string
 	current string
 	history []string
-	last    time.Time // of service
-	active  bool      // a fault is
-	calm    time.Time // since when none is
+	last    time.Time        // of service
+	started time.Time        // of the newest fault
+	longest time.Duration    // between the starts of two faults
+	clients map[string]int64 // refreshes by the kind of client
+	active  bool             // a fault is
+	calm    time.Time        // since when none is
 	thieves map[string]*catch
 	stories []string
 }
@@ -38,10 +41,10 @@ type effect struct {
 }
 
 // catch is how thieves of a kind fared.
-type catch struct{ caught, free, unfinished int }
+type catch struct{ presented, caught, free, unfinished int }
 
 func (c *counters) ready() {
-	c.faults, c.thieves = map[string]*effect{}, map[string]*catch{}
+	c.faults, c.thieves, c.clients = map[string]*effect{}, map[string]*catch{}, map[string]int64{}
 	c.begin("none", false)
 }
 
@@ -57,6 +60,10 @@ func (c *counters) begin(kind string, happens bool) {
 	if happens {
 		c.faults[kind].times++
 		c.active = true
+		if !c.started.IsZero() {
+			c.longest = max(c.longest, time.Since(c.started))
+		}
+		c.started = time.Now()
 	}
 	c.history = append(c.history, time.Now().Format("15:04:05.000 ")+kind)
 }
@@ -89,14 +96,15 @@ func (c *counters) lastFaults(n int) []string {
 	return append([]string{}, c.history[max(0, len(c.history)-n):]...)
 }
 
-// served notes a refresh that was answered with tokens.
-func (c *counters) served(rotated bool) {
+// served notes a refresh of a kind of client that was answered with tokens.
+func (c *counters) served(kind string, rotated bool) {
 	c.refreshes.Add(1)
 	if rotated {
 		c.turns.Add(1)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.clients[kind]++
 	now := time.Now()
 	if !c.last.IsZero() {
 		e := c.faults[c.current]

@@ -5,7 +5,9 @@
 //
 // Two servers of the built program run on real stores behind proxies that cut,
 // hang, delay and swallow replies. Faults follow a schedule that is drawn from a
-// printed seed. `go test ./chaos` is a short run; `make chaos` is a long one.
+// printed seed. What the clients saw is held against the servers' own metrics.
+// `go test ./chaos` is a short run; `make chaos` is a long one, which must have
+// had every fault, every kind of client and every kind of thief in it.
 //
 // An honest client is one that keeps to docs/sessions.md, "What a client does":
 // its requests are in flight for at most half a grace, and without attempt ids

@@ -1,9 +1,9 @@
 package chaos_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -15,37 +15,54 @@ type fault struct {
 	run  func(span time.Duration, random *rand.Rand) error
 }
 
+// often is the longest time between the beginnings of two faults, but for what a
+// slow machine adds.
+const often = 8 * time.Second
+
+// faults are all that can happen to these stores and servers.
+func (r *rig) faults() []fault {
+	return slices.Concat(r.keyFaults(), r.redis.faults(r), r.postgresFaults(), r.nodeFaults())
+}
+
 // schedule injects faults until the run is over, in rounds that have each kind
-// once. It runs in the test's own goroutine.
+// once; a long run has a whole round at least. It runs in the test's own
+// goroutine.
 func (r *rig) schedule(between, span [2]time.Duration, done func() bool) {
 	random := r.random("faults")
-	all := append(r.redis.faults(r), append(r.postgresFaults(), r.nodeFaults()...)...)
+	all := r.faults()
 	within := func(limits [2]time.Duration) time.Duration {
 		return limits[0] + time.Duration(random.Int64N(int64(limits[1]-limits[0])))
 	}
+	began := time.Now() // the fault before
 	for round := 0; ; round++ {
 		for _, i := range random.Perm(len(all)) {
 			f := all[i]
-			time.Sleep(within(between))
+			time.Sleep(min(within(between), time.Until(began.Add(often))))
 			if f.loss { // two losses within one request's life are beyond what is promised
 				time.Sleep(time.Until(r.losses.last().Add(4 * time.Second)))
 			}
-			if done() {
+			if done() && (round > 0 || !r.long) {
 				return
 			}
-			r.count.begin(f.kind, true)
-			if f.loss {
-				r.losses.begins()
-			}
-			err := f.run(within(span), random)
-			if f.loss {
-				r.losses.happened()
-			}
-			r.count.healed()
-			if err != nil {
-				r.t.Fatalf("the fault %q itself went wrong: %v", f.kind, err)
-			}
+			began = time.Now()
+			r.inject(f, within(span), random)
 		}
+	}
+}
+
+// inject lets one fault happen.
+func (r *rig) inject(f fault, span time.Duration, random *rand.Rand) {
+	r.count.begin(f.kind, true)
+	if f.loss {
+		r.losses.begins()
+	}
+	err := f.run(span, random)
+	if f.loss {
+		r.losses.happened()
+	}
+	r.count.healed()
+	if err != nil {
+		r.t.Fatalf("the fault %q itself went wrong: %v", f.kind, err)
 	}
 }
 
@@ -57,15 +74,16 @@ func either(proxies [2]*proxy, random *rand.Rand) []*proxy {
 	return proxies[:]
 }
 
-// throughProxies are the faults of a network.
-func throughProxies(store, turn string, proxies [2]*proxy) []fault {
+// throughProxies are the faults of the network before a store: at the proxies
+// that are chosen each time, for a limited time.
+func throughProxies(store, turn string, choose func(*rand.Rand) []*proxy, limit time.Duration) []fault {
 	weathers := func(w weather) func(time.Duration, *rand.Rand) error {
 		return func(span time.Duration, random *rand.Rand) error {
-			chosen := either(proxies, random)
+			chosen := choose(random)
 			for _, p := range chosen {
 				p.set(w)
 			}
-			time.Sleep(span)
+			time.Sleep(min(span, limit))
 			for _, p := range chosen {
 				p.set(weather{})
 			}
@@ -77,86 +95,17 @@ func throughProxies(store, turn string, proxies [2]*proxy) []fault {
 		{kind: store + " hangs", run: weathers(weather{hang: true})},
 		{kind: store + " slow", run: weathers(weather{delay: 150 * time.Millisecond})},
 		{kind: store + " loses one reply", run: func(span time.Duration, random *rand.Rand) error {
-			for _, p := range either(proxies, random) {
+			chosen := choose(random)
+			for _, p := range chosen {
 				p.swallow(1, turn, random.IntN(2) == 0)
 			}
 			time.Sleep(span)
-			for _, p := range proxies {
+			for _, p := range chosen {
 				p.swallow(0, "", false)
 			}
 			return nil
 		}},
 	}
-}
-
-// faults of one Redis server.
-func (s *single) faults(r *rig) []fault {
-	ctx := context.Background()
-	do := func(steps ...func() error) error {
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	save := func() error { return s.Client().Save(ctx).Err() }
-	flush := func() error { return s.Client().FlushAll(ctx).Err() }
-	restart := func() error { s.Kill(); s.Restart(); return nil }
-	return append(throughProxies("Redis", "rotated", s.proxies), []fault{
-		{kind: "Redis paused", run: func(span time.Duration, random *rand.Rand) error {
-			s.Stop()
-			time.Sleep(r.pauseOf(span, random))
-			s.Cont()
-			return nil
-		}},
-		{kind: "FLUSHALL", loss: true, run: func(time.Duration, *rand.Rand) error { return flush() }},
-		{kind: "FLUSHALL while PostgreSQL hangs", loss: true, run: func(span time.Duration, _ *rand.Rand) error {
-			r.eachProxy(weather{hang: true})
-			err := flush()
-			time.Sleep(span)
-			r.eachProxy(weather{})
-			return err
-		}},
-		{kind: "old snapshot comes back", loss: true, run: func(_ time.Duration, random *rand.Rand) error {
-			if s.picture == nil || random.IntN(2) == 0 { // or the one that was taken after the last time
-				if err := s.photograph(ctx); err != nil {
-					return err
-				}
-				r.age(random)
-			}
-			return do(func() error { return s.rollBack(ctx) }, func() error { return s.photograph(ctx) })
-		}},
-		{kind: "restart with an old snapshot", loss: true, run: func(_ time.Duration, random *rand.Rand) error {
-			return do(save, func() error { r.age(random); return restart() }, s.forgetFile)
-		}},
-		{kind: "restart without persistence", loss: true, run: func(time.Duration, *rand.Rand) error {
-			return do(s.forgetFile, restart)
-		}},
-		{kind: "restart with persistence", run: func(time.Duration, *rand.Rand) error {
-			_ = s.Client().ShutdownSave(ctx).Err() // its answer is the end of the connection
-			return do(restart, s.forgetFile)
-		}},
-		{kind: "SCRIPT FLUSH", run: func(time.Duration, *rand.Rand) error { return s.Client().ScriptFlush(ctx).Err() }},
-		{kind: "maxmemory reached", run: func(span time.Duration, _ *rand.Rand) error {
-			return do(func() error { return s.Client().ConfigSet(ctx, "maxmemory", "1mb").Err() },
-				func() error { time.Sleep(span); return s.Client().ConfigSet(ctx, "maxmemory", "0").Err() })
-		}},
-	}...)
-}
-
-// age lets a snapshot grow one to three seconds old.
-func (r *rig) age(random *rand.Rand) {
-	r.count.note("snapshot taken")
-	time.Sleep(r.grace/6 + time.Duration(random.Int64N(int64(r.grace/3))))
-}
-
-// pauseOf is how long a Redis is paused: up to five seconds in a long run.
-func (r *rig) pauseOf(span time.Duration, random *rand.Rand) time.Duration {
-	if !r.long {
-		return span
-	}
-	return time.Second + time.Duration(random.Int64N(int64(4*time.Second)))
 }
 
 func (r *rig) eachProxy(w weather) {
@@ -183,7 +132,15 @@ func (r *rig) postgresFaults() []fault {
 			return p.up()
 		}
 	}
-	return append(throughProxies("PostgreSQL", "", r.proxies), []fault{
+	chosen := func(random *rand.Rand) []*proxy { return either(r.proxies, random) }
+	return append(throughProxies("PostgreSQL", "", chosen, time.Minute), []fault{
+		{kind: "PostgreSQL down", run: func(span time.Duration, _ *rand.Rand) error {
+			if err := p.end(syscall.SIGINT); err != nil {
+				return err
+			}
+			time.Sleep(span)
+			return p.up()
+		}},
 		{kind: "PostgreSQL restarted", run: restart(syscall.SIGINT)},
 		{kind: "PostgreSQL crashed", run: restart(syscall.SIGQUIT)},
 		{kind: "PostgreSQL read-only", run: func(span time.Duration, _ *rand.Rand) error {
@@ -201,7 +158,9 @@ func (r *rig) postgresFaults() []fault {
 func (r *rig) nodeFaults() []fault {
 	restart := func(s syscall.Signal) func(time.Duration, *rand.Rand) error {
 		return func(span time.Duration, random *rand.Rand) error {
-			n := r.nodes[random.IntN(2)]
+			at := random.IntN(2)
+			n := r.nodes[at]
+			r.truth.read(at, n) // what it counts ends with it
 			if err := n.end(s); err != nil {
 				return err
 			}

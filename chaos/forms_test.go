@@ -3,6 +3,8 @@ package chaos_test
 import (
 	"context"
 	"math/rand/v2"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,12 +13,33 @@ import (
 	"github.com/pawlauth/pawl/internal/redistest"
 )
 
+// blink is how long a master may be away without being given up.
+const blink = 700 * time.Millisecond
+
+// doors are proxies before the nodes of a Sentinel or a Cluster, by the node
+// that they lead to. All that pass by them: servers, replicas, Sentinels.
+type doors map[string]*proxy
+
+// before puts a proxy before each node of the kit.
+func (d doors) before(t *testing.T) func(addr string) int {
+	return func(addr string) int {
+		d[addr] = newProxy(t, addr)
+		_, port, _ := net.SplitHostPort(d[addr].addr())
+		number, _ := strconv.Atoi(port)
+		return number
+	}
+}
+
 // sentinel is a master with a replica, watched by Sentinels.
-type sentinel struct{ *redistest.Pair }
+type sentinel struct {
+	*redistest.Pair
+	doors doors
+}
 
 func newSentinel(t *testing.T) *sentinel {
 	t.Helper()
-	return &sentinel{redistest.Replicated(t, "maxmemory-policy noeviction")}
+	d := doors{}
+	return &sentinel{redistest.ReplicatedBehind(t, d.before(t), "maxmemory-policy noeviction"), d}
 }
 
 func (s *sentinel) urls() [2]string { return [2]string{s.URL(), s.URL()} }
@@ -25,98 +48,85 @@ func (s *sentinel) masters(ctx context.Context, do func(context.Context, *redis.
 	return do(ctx, s.Master().Client())
 }
 
-func (s *sentinel) faults(r *rig) []fault {
-	return []fault{
-		{kind: "failover", loss: true, run: func(span time.Duration, _ *rand.Rand) error {
+// faults of a pair. Whatever may end in a failover counts as a loss.
+func (s *sentinel) faults(*rig) []fault {
+	ctx := context.Background()
+	before := func(*rand.Rand) []*proxy { return []*proxy{s.doors[s.Master().Addr()]} }
+	network := throughProxies("the line to the master", "rotated", before, blink)
+	for i, f := range network {
+		network[i].loss = true
+		network[i].run = func(span time.Duration, random *rand.Rand) error {
+			err := f.run(span, random)
+			s.Settle()
+			return err
+		}
+	}
+	then := func(do func(span time.Duration) error) func(time.Duration, *rand.Rand) error {
+		return func(span time.Duration, _ *rand.Rand) error {
+			err := do(span)
+			s.Settle()
+			return err
+		}
+	}
+	return append(network, []fault{
+		{kind: "failover", loss: true, run: then(func(span time.Duration) error {
 			s.Failover()
 			time.Sleep(span)
 			s.Rejoin()
 			return nil
-		}},
-		{kind: "failover that loses the last writes", loss: true, run: func(span time.Duration, _ *rand.Rand) error {
+		})},
+		{kind: "failover that loses the last writes", loss: true, run: then(func(span time.Duration) error {
 			replica := s.Replica()
 			replica.Stop() // the master goes on alone
-			time.Sleep(min(span, 900*time.Millisecond))
+			time.Sleep(min(span, blink))
 			s.Master().Kill()
 			replica.Cont()
 			s.Failover()
 			s.Rejoin()
 			return nil
-		}},
-		{kind: "master paused", run: func(span time.Duration, _ *rand.Rand) error {
+		})},
+		{kind: "failover while the master is paused", loss: true, run: then(func(time.Duration) error {
+			return s.comesBackTo(s.Master())
+		})},
+		{kind: "master paused", loss: true, run: then(func(span time.Duration) error {
 			master := s.Master()
 			master.Stop()
-			time.Sleep(min(span, 700*time.Millisecond)) // not long enough for a failover
+			time.Sleep(min(span, blink))
 			master.Cont()
 			return nil
-		}},
-		{kind: "a Sentinel killed", run: func(span time.Duration, _ *rand.Rand) error {
+		})},
+		{kind: "master restarted without persistence", loss: true, run: then(func(time.Duration) error {
+			return restartEmpty(ctx, s.Master())
+		})},
+		{kind: "master restarted with persistence", loss: true, run: then(func(time.Duration) error {
+			return restartFull(ctx, s.Master())
+		})},
+		{kind: "a Sentinel killed", run: then(func(span time.Duration) error {
 			watcher := s.Sentinels()[1]
 			watcher.Kill()
 			time.Sleep(span)
 			watcher.Restart()
-			s.Settle()
 			return nil
-		}},
-		{kind: "replica killed", run: func(span time.Duration, _ *rand.Rand) error {
+		})},
+		{kind: "replica killed", run: then(func(span time.Duration) error {
 			s.Replica().Kill()
 			time.Sleep(span)
 			s.Rejoin()
 			return nil
-		}},
-		{kind: "FLUSHALL", loss: true, run: func(time.Duration, *rand.Rand) error {
-			return s.Master().Client().FlushAll(context.Background()).Err()
-		}},
-	}
+		})},
+	}...)
 }
 
-// cluster is three masters with a replica each.
-type cluster struct{ *redistest.Nodes }
-
-func newCluster(t *testing.T) *cluster {
-	t.Helper()
-	return &cluster{redistest.Cluster(t, "maxmemory-policy noeviction")}
-}
-
-func (c *cluster) urls() [2]string { return [2]string{c.URL(), c.URL()} }
-
-func (c *cluster) masters(ctx context.Context, do func(context.Context, *redis.Client) error) error {
-	for _, m := range c.Masters() {
-		if err := do(ctx, m.Client()); err != nil {
-			return err
+// comesBackTo freezes a master until its replica took over. When it goes on, it
+// believes for a moment that it is the master still, and executes what waits in
+// its sockets.
+func (s *sentinel) comesBackTo(old *redistest.Proc) error {
+	old.Stop()
+	defer old.Cont()
+	return await("a failover", func() error {
+		if s.Master() == old {
+			return errNotYet
 		}
-	}
-	return nil
-}
-
-func (c *cluster) faults(r *rig) []fault {
-	ctx := context.Background()
-	return []fault{
-		{kind: "a master killed", loss: true, run: func(_ time.Duration, random *rand.Rand) error {
-			dead := c.KillMaster(random.IntN(3))
-			c.Settle()
-			dead.Restart()
-			c.Settle()
-			return nil
-		}},
-		{kind: "slots moved", run: func(_ time.Duration, random *rand.Rand) error {
-			from := random.IntN(3)
-			c.MoveSlots(from, (from+1+random.IntN(2))%3, 40)
-			return nil
-		}},
-		{kind: "a master paused", run: func(span time.Duration, random *rand.Rand) error {
-			master := c.Masters()[random.IntN(3)]
-			master.Stop()
-			time.Sleep(min(span, 700*time.Millisecond)) // not long enough for a failover
-			master.Cont()
-			c.Settle()
-			return nil
-		}},
-		{kind: "FLUSHALL on one master", loss: true, run: func(_ time.Duration, random *rand.Rand) error {
-			return c.Masters()[random.IntN(3)].Client().FlushAll(ctx).Err()
-		}},
-		{kind: "SCRIPT FLUSH", run: func(time.Duration, *rand.Rand) error {
-			return c.masters(ctx, func(ctx context.Context, m *redis.Client) error { return m.ScriptFlush(ctx).Err() })
-		}},
-	}
+		return nil
+	})
 }

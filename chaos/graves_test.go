@@ -94,6 +94,7 @@ func (g *grave) try(random *rand.Rand, node int) {
 	g.mu.Lock()
 	token := g.token
 	g.mu.Unlock()
+	g.r.truth.explain(g.id, "robbers of ended sessions", g.since)
 	if a := g.send(node, token, attempt); a.verdict == granted {
 		g.rises(a)
 		for g.r.nap(100*time.Millisecond) && g.again(random) {

@@ -16,7 +16,7 @@ func TestLateCheckpoint(t *testing.T) {
 	r := newRig(t, "single", 1, 2, time.Second)
 	clients := map[string]*session{}
 	for _, who := range []string{"with attempt ids", "without attempt ids"} {
-		clients[who] = r.login(r.random(who), who, <-r.accounts, false, 0)
+		clients[who] = r.login(r.random(who), who, who, <-r.accounts, false, 0)
 	}
 	intents := map[string]string{}
 	refresh := func(node int, when string) map[string]answer {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 type node struct {
 	*process
 	url, admin, log string
+	life            atomic.Int64 // changes when the server is started
 }
 
 // build compiles the program.
@@ -53,6 +55,7 @@ func newNode(t *testing.T, binary, logFile string, env []string) *node {
 
 // up starts the server and returns when it is ready.
 func (n *node) up() error {
+	n.life.Add(1)
 	if err := n.start(); err != nil {
 		return err
 	}
@@ -63,8 +66,7 @@ func (n *node) ready() error {
 	if !n.running() {
 		return fmt.Errorf("it ended; its log: %s", n.log)
 	}
-	text, err := get(n.url + "/readyz")
-	_ = text
+	_, err := get(n.url + "/readyz")
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 
 // patience is how long anything may take that is done in a moment on an idle
 // machine.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // process is a child that can be killed, paused and started again.
 type process struct {

@@ -33,6 +33,7 @@ type rig struct {
 	accounts chan account
 
 	count  counters
+	truth  truth
 	graves graves
 	losses losses
 

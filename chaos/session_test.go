@@ -24,6 +24,7 @@ const (
 // session is one login, as its holder knows it.
 type session struct {
 	r       *rig
+	kind    string // of client
 	who     string
 	account account
 	id      string
@@ -42,7 +43,7 @@ type session struct {
 }
 
 // login signs in until it works; nil when everybody goes home.
-func (r *rig) login(random *rand.Rand, who string, a account, cookie bool, bound time.Duration) *session {
+func (r *rig) login(random *rand.Rand, kind, who string, a account, cookie bool, bound time.Duration) *session {
 	input := map[string]any{"email": a.email, "password": password, "refreshTokenDelivery": "BODY"}
 	var headers []string
 	if cookie {
@@ -58,7 +59,7 @@ func (r *rig) login(random *rand.Rand, who string, a account, cookie bool, bound
 			continue
 		}
 		r.count.logins.Add(1)
-		s := &session{r: r, who: who, account: a, id: got.Data.Login.Session.ID, cookie: cookie, bound: bound,
+		s := &session{r: r, kind: kind, who: who, account: a, id: got.Data.Login.Session.ID, cookie: cookie, bound: bound,
 			token: got.token(), access: got.Data.Login.AccessToken.Token}
 		s.sameUser(got.token(), s.access, s.id)
 		return s
@@ -87,14 +88,17 @@ func (s *session) input(token, attempt string) map[string]any {
 
 // send presents a token to a server, and looks whose tokens come back.
 func (s *session) send(node int, token, attempt string) answer {
-	began := time.Now()
+	began, life := time.Now(), s.r.nodes[node].life.Load()
 	a := s.r.post(node, refreshQuery, s.input(token, attempt), s.headers(token)...)
+	if life == s.r.nodes[node].life.Load() {
+		s.r.truth.saw(node, life, a)
+	}
 	if a.verdict == granted && a.Data.RefreshToken == nil {
 		a.verdict, a.problem = refused, "neither data nor error"
 	}
 	s.note("%s: server %d, generation %d, attempt %.6s: %s (%s)", began.Format("15:04:05.000"), node, generation(token), attempt, a, time.Since(began).Round(time.Millisecond))
 	if a.verdict == granted {
-		s.r.count.served(a.Data.RefreshToken.Rotated)
+		s.r.count.served(s.kind, a.Data.RefreshToken.Rotated)
 		s.sameUser(a.token(), a.Data.RefreshToken.AccessToken.Token, a.Data.RefreshToken.Session.ID)
 	}
 	return a
@@ -151,8 +155,11 @@ func (s *session) deliver(sent time.Time, a answer) {
 // doom marks a session whose end is about to be asked for.
 func (s *session) doom() { s.mu.Lock(); defer s.mu.Unlock(); s.doomed = true }
 
-// over reports whether its holder was told to sign in again, and takes note of
-// it. It is judged once whether that was fair.
+// isDoomed reports whether somebody asked for its end.
+func (s *session) isDoomed() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.doomed }
+
+// signedOut notes that its holder was told to sign in again. It
+// is judged once whether that was fair.
 func (s *session) signedOut(a answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,6 +176,7 @@ func (s *session) signedOut(a answer) {
 	}
 	if s.bound > 0 && (lateFor > s.bound || time.Now().Before(s.beyond)) {
 		s.r.count.beyondOut.Add(1)
+		s.r.truth.explain(s.id, "clients that were late", time.Time{})
 		s.r.count.story("signed out after answers were lost for %s, longer than the bound %s: %s", lateFor, s.bound, s.who)
 		return
 	}

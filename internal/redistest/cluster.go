@@ -28,6 +28,15 @@ type Nodes struct {
 // second. It returns when all slots are served. Lines of conf go to every node.
 func Cluster(t testing.TB, conf ...string) *Nodes {
 	t.Helper()
+	return ClusterBehind(t, nil, conf...)
+}
+
+// ClusterBehind is [Cluster] with a front before each node: front is called with
+// the node's address and returns a port of 127.0.0.1 that leads there. Clients
+// and replicas know the nodes by these ports alone; what the nodes tell each
+// other about the Cluster does not pass a front.
+func ClusterBehind(t testing.TB, front func(addr string) int, conf ...string) *Nodes {
+	t.Helper()
 	c := &Nodes{t: t}
 	ctx := context.Background()
 	for i := range c.procs {
@@ -35,6 +44,9 @@ func Cluster(t testing.TB, conf ...string) *Nodes {
 			"cluster-enabled yes", "cluster-node-timeout 1000",
 			"cluster-replica-validity-factor 0", "cluster-allow-replica-migration no",
 		}, conf...)...)
+		if front != nil {
+			c.must(c.procs[i].announce("cluster-announce-port", front(c.procs[i].Addr())))
+		}
 		c.ids[i] = c.procs[i].Client().ClusterMyID(ctx).Val()
 		c.must(c.procs[i].Client().Do(ctx, "cluster", "set-config-epoch", i+1).Err())
 	}

@@ -21,13 +21,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 const (
 	host = "127.0.0.1"
 	// patience is how long the kit waits for a server to do as it was told.
-	patience = 30 * time.Second
+	patience = time.Minute
 	poll     = 5 * time.Millisecond
 	// Ports come from below those that systems give to outgoing connections, so
 	// that a server finds its port again, and leave room for the Cluster's second
@@ -40,7 +39,8 @@ const (
 type Proc struct {
 	t    testing.TB
 	dir  string
-	port int
+	port int // where it listens
+	door int // where others are told to find it
 	args []string
 
 	mu     sync.Mutex
@@ -74,6 +74,7 @@ func start(t testing.TB, conf []string, args ...string) *Proc {
 	t.Cleanup(p.end)
 	for range 10 {
 		p.port = freePort(t)
+		p.door = p.port
 		text := fmt.Sprintf("bind %s\nport %d\ndir %s\nlogfile %s\nrepl-diskless-sync-delay 0\n%s\n",
 			host, p.port, p.dir, p.file("log"), strings.Join(conf, "\n"))
 		if err := os.WriteFile(p.file("redis.conf"), []byte(text), 0o600); err != nil {
@@ -112,6 +113,16 @@ func (p *Proc) Client() *redis.Client {
 		p.client = redis.NewClient(options([]string{p.Addr()}).Simple())
 	}
 	return p.client
+}
+
+// announce makes others look for the server at another port: setting is the name
+// of the configuration line that says so.
+func (p *Proc) announce(setting string, port int) error {
+	p.door = port
+	ctx := context.Background()
+	return errors.Join(
+		p.Client().ConfigSet(ctx, setting, strconv.Itoa(port)).Err(),
+		p.Client().ConfigRewrite(ctx).Err())
 }
 
 // Kill ends the process as kill -9 does, and returns when it is gone.
@@ -262,16 +273,6 @@ func free(port int) bool {
 	return l.Close() == nil
 }
 
-// options are what Pawl gives its Redis clients.
-func options(addrs []string) *redis.UniversalOptions {
-	const timeout = 800 * time.Millisecond
-	return &redis.UniversalOptions{
-		Addrs: addrs, ContextTimeoutEnabled: true,
-		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, DialerRetries: 1, PoolSize: 32,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
-}
-
 // until polls is until it holds.
 func until(t testing.TB, what string, is func(context.Context) error) {
 	t.Helper()
@@ -288,12 +289,4 @@ func until(t testing.TB, what string, is func(context.Context) error) {
 		case <-time.After(poll):
 		}
 	}
-}
-
-func addrs(procs []*Proc) []string {
-	var all []string
-	for _, p := range procs {
-		all = append(all, p.Addr())
-	}
-	return all
 }

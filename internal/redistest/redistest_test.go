@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,4 +113,72 @@ func TestCluster(t *testing.T) {
 	if c.Masters()[2] == first {
 		t.Error("the dead master came back as master, want a replica")
 	}
+}
+
+// front forwards connections to a server, and counts them.
+type front struct{ passed atomic.Int64 }
+
+func (f *front) before(t *testing.T) func(addr string) int {
+	return func(addr string) int {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		go func() {
+			for {
+				in, err := l.Accept()
+				if err != nil {
+					return
+				}
+				f.passed.Add(1)
+				out, err := net.Dial("tcp", addr)
+				if err != nil {
+					_ = in.Close()
+					continue
+				}
+				for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
+					go func() {
+						_, _ = io.Copy(way[0], way[1])
+						_ = errors.Join(way[0].Close(), way[1].Close())
+					}()
+				}
+			}
+		}()
+		return l.Addr().(*net.TCPAddr).Port
+	}
+}
+
+// TestFronts: clients and replicas pass the fronts, after a failover too.
+func TestFronts(t *testing.T) {
+	t.Parallel()
+	passes := func(t *testing.T, f *front, client redis.UniversalClient) {
+		t.Helper()
+		before := f.passed.Load()
+		set(t, client, "k", "v")
+		wantGet(t, client, "k", "v")
+		if after := f.passed.Load(); before == 0 || after == before {
+			t.Errorf("connections through fronts: got %d, then %d; want more and more", before, after)
+		}
+	}
+	t.Run("sentinel", func(t *testing.T) {
+		t.Parallel()
+		var f front
+		r := redistest.ReplicatedBehind(t, f.before(t))
+		passes(t, &f, r.Client())
+		r.Failover()
+		r.Rejoin()
+		wantGet(t, r.Client(), "k", "v")
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		var f front
+		c := redistest.ClusterBehind(t, f.before(t))
+		passes(t, &f, c.Client())
+		dead := c.KillMaster(1)
+		c.Settle()
+		dead.Restart()
+		c.Settle()
+		wantGet(t, c.Client(), "k", "v")
+	})
 }

@@ -31,13 +31,32 @@ type Pair struct {
 // Lines of conf go to the two data nodes.
 func Replicated(t testing.TB, conf ...string) *Pair {
 	t.Helper()
+	return ReplicatedBehind(t, nil, conf...)
+}
+
+// ReplicatedBehind is [Replicated] with a front before each data node: front is
+// called with the node's address and returns a port of 127.0.0.1 that leads
+// there. Clients, Sentinels and the replica know the nodes by these ports alone.
+func ReplicatedBehind(t testing.TB, front func(addr string) int, conf ...string) *Pair {
+	t.Helper()
 	r := &Pair{t: t}
-	r.nodes[0] = Server(t, conf...)
-	r.nodes[1] = Server(t, append([]string{r.nodes[0].asMaster()}, conf...)...)
+	for i := range r.nodes {
+		r.nodes[i] = Server(t, conf...)
+		if front == nil {
+			continue
+		}
+		if err := r.nodes[i].announce("replica-announce-port", front(r.nodes[i].Addr())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replica := r.nodes[1].Client()
+	if err := errors.Join(r.follow(t.Context(), 1), replica.ConfigRewrite(t.Context()).Err()); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "replication", r.nodes[1].linked) // before the Sentinels ask for replicas, which they seldom do
 	for range 3 {
 		r.sentinels = append(r.sentinels, start(t, []string{
-			fmt.Sprintf("sentinel monitor %s %s %d 2", MasterName, host, r.nodes[0].port),
+			fmt.Sprintf("sentinel monitor %s %s %d 2", MasterName, host, r.nodes[0].door),
 			"sentinel down-after-milliseconds " + MasterName + " 1000",
 			"sentinel failover-timeout " + MasterName + " 2000",
 		}, "--sentinel"))
@@ -101,7 +120,7 @@ func (r *Pair) ask(ctx context.Context, sentinel *Proc) (int, error) {
 		return 0, fmt.Errorf("got %v, %w", addr, errors.Join(err, errors.New("no address")))
 	}
 	for i, node := range r.nodes {
-		if strconv.Itoa(node.port) == addr[1] {
+		if strconv.Itoa(node.door) == addr[1] {
 			return i, nil
 		}
 	}
@@ -146,7 +165,7 @@ func (r *Pair) Settle() {
 		}
 		replica := r.nodes[1-at]
 		if replica.is(ctx, "master") == nil {
-			if err := replica.Client().ReplicaOf(ctx, host, strconv.Itoa(r.nodes[at].port)).Err(); err != nil {
+			if err := r.follow(ctx, 1-at); err != nil {
 				return err
 			}
 		}
@@ -170,7 +189,10 @@ func (r *Pair) Settle() {
 	})
 }
 
-func (p *Proc) asMaster() string { return fmt.Sprintf("replicaof %s %d", host, p.port) }
+// follow makes a node a replica of the other one.
+func (r *Pair) follow(ctx context.Context, at int) error {
+	return r.nodes[at].Client().ReplicaOf(ctx, host, strconv.Itoa(r.nodes[1-at].door)).Err()
+}
 
 // linked reports whether the node is a replica that has its master's data.
 func (p *Proc) linked(ctx context.Context) error {
