@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
-	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+	"modernc.org/sqlite" // the driver "sqlite", without cgo
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // busyTimeout is how long, in milliseconds, a statement waits for another
@@ -33,11 +35,30 @@ func openSQLite(ctx context.Context, path string) (gorm.Dialector, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pool.PingContext(ctx); err != nil {
+	if err := firstPing(ctx, pool); err != nil {
 		_ = pool.Close()
 		return nil, fmt.Errorf("database: opening the SQLite file %s: %w", path, err)
 	}
 	return &sqliteDialector{pool: pool, path: path}, nil
+}
+
+// firstPing connects. SQLite does not wait by itself where several processes turn
+// a new file to write-ahead logging at once: all but one of them are told that it
+// is busy.
+func firstPing(ctx context.Context, pool *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout*time.Millisecond)
+	defer cancel()
+	for {
+		err := pool.PingContext(ctx)
+		if busy := (*sqlite.Error)(nil); !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // openFile makes a pool of one connection to the SQLite file at path.
