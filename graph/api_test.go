@@ -20,13 +20,16 @@ func TestLoginWithBody(t *testing.T) {
 	for path, want := range map[string]any{
 		"login.user.id": w.ada.ID.String(), "login.user.email": "ada@example.com", "login.user.role": "USER",
 		"login.user.createdAt": "2030-05-01T12:00:00.007Z", "login.accessToken.type": "Bearer", "login.accessToken.expiresIn": 900.0,
-		"login.session.current": true, "login.session.delivery": "BODY", "login.session.deviceName": nil, "login.deviceToken": nil,
+		"login.session.current": true, "login.session.delivery": "BODY", "login.session.deviceName": nil,
 		"login.session.userAgent": "app", "login.session.ipAddress": "192.0.2.2", "login.session.createdAt": "2030-05-01T12:00:00.007Z",
 		"login.session.idleExpiresAt": "2030-05-08T12:00:00.007Z", "login.session.expiresAt": "2030-05-31T12:00:00.007Z",
 	} {
 		if v := got.at(path); v != want {
 			t.Errorf("%s: got %v, want %v", path, v, want)
 		}
+	}
+	if proof := got.text("login.deviceToken"); !strings.HasPrefix(proof, "pawl_dt1_") || len(c.devices) != 0 {
+		t.Errorf("got device token %q and %d device cookies, want the token alone", proof, len(c.devices))
 	}
 	if c.setCookies(got) != "" || c.refresh == "" {
 		t.Errorf("got cookie %q and token %q, want the token alone", c.setCookies(got), c.refresh)
@@ -46,13 +49,18 @@ func TestLoginWithCookie(t *testing.T) {
 	if strings.Contains(got.raw, c.jar[0].Reveal()) {
 		t.Error("the body holds the cookie's value")
 	}
+	const device = "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Strict" // 400 days
+	last := got.header["Set-Cookie"][len(got.header["Set-Cookie"])-1]
+	if !strings.HasPrefix(last, "__Host-pawl-device=pawl_dt1_") || !strings.HasSuffix(last, device) || got.at("login.deviceToken") != nil {
+		t.Errorf("got %q and %v, want the device cookie alone", last, got.at("login.deviceToken"))
+	}
 }
 
 func TestLoginReplacesDuplicates(t *testing.T) {
 	c := newWorld(t).client(page)
 	c.jar = []secret.Text{secret.New("a"), secret.New("b")}
 	got := c.login("ada@example.com")
-	cookies := got.header["Set-Cookie"]
+	cookies := strings.Split(c.setCookies(got), "\n")
 	if len(cookies) != 2 || !strings.Contains(cookies[0], "Max-Age=0") || !strings.Contains(cookies[0], "Partitioned") || strings.Contains(cookies[1], "Max-Age=0") {
 		t.Errorf("got %q, want the twin cleared and then the cookie set", cookies)
 	}
@@ -339,7 +347,7 @@ func TestChangePassword(t *testing.T) {
 	if got := change(phone, "wrong", "another long password"); got.text("changePassword.__typename") != "InvalidCredentialsError" {
 		t.Errorf("wrong: got %s", got.raw)
 	}
-	if got := change(phone, goodPassword, "short"); got.text("changePassword.__typename") != "WeakPasswordError" || !strings.Contains(got.raw, `"problems":["TOO_SHORT"]`) {
+	if got := change(phone, goodPassword, "short"); got.text("changePassword.__typename") != "WeakPasswordError" || !strings.Contains(got.raw, `"problems":["TOO_SHORT","COMPROMISED"]`) {
 		t.Errorf("weak: got %s", got.raw)
 	}
 	old := browser.id

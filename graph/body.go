@@ -1,10 +1,40 @@
 package graph
 
 import (
+	"mime"
+	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/pawlauth/pawl/internal/mediatype"
 )
+
+// acceptsBody reports whether the request's body is what this server reads:
+// application/json, in UTF-8, and not encoded.
+func acceptsBody(header http.Header) bool {
+	for _, encodings := range header["Content-Encoding"] {
+		for encoding := range strings.SplitSeq(encodings, ",") {
+			if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
+				return false
+			}
+		}
+	}
+	types := header["Content-Type"]
+	if len(types) != 1 {
+		return false
+	}
+	if types[0] == mediatype.NameJSON {
+		return true
+	}
+	name, params, err := mime.ParseMediaType(types[0])
+	if err != nil || name != mediatype.NameJSON {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
 
 // parseBody reads the one JSON object of a request (GraphQL over HTTP, section
 // 5.1). Keys it does not know are tolerated. Refusals name a byte or a key of

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/session"
 )
 
@@ -15,20 +16,23 @@ import (
 // Retry-After) and returns what the verb returned. It is the one place that says
 // which outcomes touch the cookie; no error ever does.
 func handOut[T any](ctx context.Context, r *Resolver, result T, err error) (T, error) {
+	if limited, ok := errors.AsType[*auth.RateLimitedError](err); ok {
+		return result, errors.Join(err, deliver(ctx, func(d *delivery) { d.retryAfter = limited.RetryAfter() }))
+	}
 	if err != nil {
 		return result, err
 	}
 	switch v := any(result).(type) {
 	case *auth.LoginPayload:
 		if err = r.clearTwin(ctx, v.Credential); err == nil {
-			err = r.setCookie(ctx, v.Credential, v.Session)
+			err = r.setCookies(ctx, v.Credential, v.Session, v.DeviceProof)
 		}
 	case *auth.RefreshTokenPayload:
 		if !v.Unchanged {
 			err = r.setCookie(ctx, v.Credential, v.Session)
 		}
 	case *auth.ChangePasswordPayload:
-		err = r.setCookie(ctx, v.Credential, v.Session)
+		err = r.setCookies(ctx, v.Credential, v.Session, v.DeviceProof)
 	case *auth.LogoutPayload:
 		// A cookie and a body token together were refused: a cookie that came
 		// along is the one that was used.
@@ -56,6 +60,19 @@ func (r *Resolver) setCookie(ctx context.Context, credential auth.Credential, s 
 	}
 	cookie := r.cookie.Set(value, s.IdleExpiresAt.Sub(r.now()))
 	return deliver(ctx, func(d *delivery) { d.put(cookie) })
+}
+
+// setCookies hands out the refresh token of a new COOKIE session, and the proof
+// that its user signed in from this browser.
+func (r *Resolver) setCookies(ctx context.Context, credential auth.Credential, s session.Session, proof auth.DeviceProof) error {
+	value, ok := proof.DeviceCookie()
+	if !ok {
+		return nil
+	}
+	if err := r.setCookie(ctx, credential, s); err != nil {
+		return err
+	}
+	return deliver(ctx, func(d *delivery) { d.put(r.device.Set(value, device.Lifetime)) })
 }
 
 func (r *Resolver) clearCookie(ctx context.Context, wanted bool) error {

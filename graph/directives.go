@@ -45,9 +45,15 @@ func publicDirective(ctx context.Context, _ any, next graphql.Resolver) (any, er
 }
 
 // checkAccess refuses a schema in which a root field does not say, once, who
-// may use it.
+// may use it, or in which that could be said elsewhere than on a field: on an
+// object it would not hold for fields of interfaces and unions.
 func checkAccess(schema *ast.Schema) error {
 	var problems []error
+	for _, name := range []string{"auth", "public"} {
+		if d := schema.Directives[name]; d == nil || len(d.Locations) != 1 || d.Locations[0] != ast.LocationFieldDefinition {
+			problems = append(problems, fmt.Errorf("graph: @%s must be defined on FIELD_DEFINITION alone", name))
+		}
+	}
 	for _, root := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		if root == nil {
 			continue

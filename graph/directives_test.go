@@ -69,6 +69,28 @@ func TestAuthIsAsked(t *testing.T) {
 	}
 }
 
+// A directive on an object would not hold where its fields are reached through
+// an interface or a union.
+func TestAccessIsSaidOnFieldsAlone(t *testing.T) {
+	for head, good := range map[string]bool{
+		"directive @auth on FIELD_DEFINITION directive @public on FIELD_DEFINITION":             true,
+		"directive @auth on FIELD_DEFINITION | OBJECT directive @public on FIELD_DEFINITION":    false,
+		"directive @auth on FIELD_DEFINITION directive @public on FIELD_DEFINITION | INTERFACE": false,
+		"directive @auth on FIELD_DEFINITION directive @public on FIELD_DEFINITION | FIELD":     false,
+		"directive @auth on FIELD_DEFINITION":                                                   false,
+	} {
+		schema := gqlparser.MustLoadSchema(&ast.Source{Input: head + " type Query{q:Int @auth}"})
+		if err := graph.CheckAccess(schema); (err == nil) != good {
+			t.Errorf("%s: got %v, want it accepted: %t", head, err, good)
+		}
+	}
+	for _, name := range []string{"auth", "public"} {
+		if got := graph.PublicSchema().Directives[name].Locations; len(got) != 1 || got[0] != ast.LocationFieldDefinition {
+			t.Errorf("@%s of the real schema: got locations %v, want FIELD_DEFINITION alone", name, got)
+		}
+	}
+}
+
 func TestNewHandlerRefuses(t *testing.T) {
 	for name, change := range map[string]func(*graph.Config){
 		"no service":    func(c *graph.Config) { c.Auth = nil },

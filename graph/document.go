@@ -55,6 +55,9 @@ func (d *documents) prepare(query string) (*document, *refusal) {
 	if err != nil {
 		return nil, invalidDocument(codeParseFailed, d.words.parseError(err))
 	}
+	if err := checkLiterals(query); err != nil {
+		return nil, invalidDocument(codeParseFailed, err)
+	}
 	if len(parsed.Operations) == 0 {
 		return nil, invalidDocument(codeParseFailed, gqlerror.Errorf("The document has no operation."))
 	}

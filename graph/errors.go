@@ -22,6 +22,7 @@ const (
 	codeForbidden             = "FORBIDDEN"
 	codeRefreshTokenInvalid   = "REFRESH_TOKEN_INVALID"
 	codeRefreshTokenReused    = "REFRESH_TOKEN_REUSED"
+	codeRateLimited           = "RATE_LIMITED"
 	codeSessionChanged        = "SESSION_CHANGED"
 	codeUnavailable           = "UNAVAILABLE"
 	codeBadUserInput          = "BAD_USER_INPUT"
@@ -89,7 +90,10 @@ func (f *failure) extensions() map[string]any {
 var errPanicked = errors.New("graph: a resolver panicked")
 
 // errorLog tells clients of errors by the table, and the log of what is not in it.
-type errorLog struct{ log *slog.Logger }
+type errorLog struct {
+	log     *slog.Logger
+	refused func(ctx context.Context, code string)
+}
 
 // present is a [graphql.ErrorPresenterFunc]. The value it returns is new each
 // time, since gqlgen writes into it.
@@ -110,8 +114,15 @@ func (e errorLog) explain(ctx context.Context, field *graphql.FieldContext, err 
 	if input, ok := errors.AsType[*auth.InputError](err); ok {
 		return input.Field + ": " + input.Message, map[string]any{"code": codeBadUserInput, "field": input.Field}
 	}
+	if limited, ok := errors.AsType[*auth.RateLimitedError](err); ok {
+		return "Too many refreshes from this network failed. Wait, and repeat the request; the session is not affected.",
+			map[string]any{"code": codeRateLimited, "retryAfter": limited.RetryAfter()}
+	}
 	for i := range failures {
 		if errors.Is(err, failures[i].err) {
+			if failures[i].code == codeCrossOrigin {
+				e.refused(ctx, codeCrossOrigin)
+			}
 			return failures[i].message, failures[i].extensions()
 		}
 	}

@@ -23,6 +23,7 @@ func FuzzTransportBody(f *testing.F) {
 		`{"query":"{a` + strings.Repeat("{a", 70) + `"}`, `{"extensions":{"persistedQuery":{}}}`, `{"query":"{__schema{types{name}}}"}`,
 		`{"query":"query($a:Boolean=true){__typename @skip(if:$a)}","variables":{"a":null}}`, `{"query":"\u0000\ud800"}`, `{"a":1,"a":2}`, "[]",
 		`{"query":"mutation($i:LoginInput!){login(input:$i){__typename}}","variables":{"i":{"email":"a","password":1.5,"refreshTokenDelivery":"body"}}}`,
+		`{"query":"{__type(name:\"\\ud83d\\ude00\\u{1F600}\\\\ud800é\"){name} a:__type(name:\"\"\"\\ud800\"\"\"){name}}#\\ud800\n\ufeff"}`,
 		`{"query":"{me{id ...F}} fragment F on User{...F}"}`, `{"query":"{__typename @include(if:\"a\") x:__type(name:\"\"\"b\"\"\"){name}}"}`,
 	} {
 		f.Add([]byte(body))

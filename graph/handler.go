@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pawlauth/pawl/graph/generated"
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/mediatype"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 )
 
@@ -23,12 +25,14 @@ const DefaultMaxBody = 64 << 10
 
 // Config is what the API needs.
 type Config struct {
-	Auth          *auth.Service         // the verbs
-	Cookie        *refreshcookie.Cookie // how the refresh cookie is written
-	MaxBody       int64                 // bytes; [DefaultMaxBody] when zero
-	Introspection bool                  // whether the schema may be asked for
-	Suggestions   bool                  // whether errors may repeat names and suggest others; for developers
-	Log           *slog.Logger          // what has no code; never queries, variables or values
+	Auth          *auth.Service                          // the verbs
+	Cookie        *refreshcookie.Cookie                  // how the refresh cookie is written
+	DeviceCookie  *refreshcookie.Cookie                  // how the device cookie is written
+	MaxBody       int64                                  // bytes; [DefaultMaxBody] when zero
+	Introspection bool                                   // whether the schema may be asked for
+	Suggestions   bool                                   // whether errors may repeat names and suggest others; for developers
+	Refused       func(ctx context.Context, code string) // hears of OPERATION_TOO_COMPLEX and CROSS_ORIGIN_REQUEST; optional
+	Log           *slog.Logger                           // what has no code; never queries, variables or values
 	Now           func() time.Time
 }
 
@@ -38,12 +42,12 @@ type Config struct {
 // may use it.
 func NewHandler(cfg Config) (http.Handler, error) {
 	switch {
-	case cfg.Auth == nil || cfg.Cookie == nil || cfg.Log == nil || cfg.Now == nil:
-		return nil, errors.New("graph: Auth, Cookie, Log and Now must be set")
+	case cfg.Auth == nil || cfg.Cookie == nil || cfg.DeviceCookie == nil || cfg.Log == nil || cfg.Now == nil:
+		return nil, errors.New("graph: Auth, Cookie, DeviceCookie, Log and Now must be set")
 	case cfg.MaxBody < 0:
 		return nil, errors.New("graph: MaxBody must not be negative")
 	}
-	resolver := &Resolver{auth: cfg.Auth, cookie: cfg.Cookie, now: cfg.Now}
+	resolver := &Resolver{auth: cfg.Auth, cookie: cfg.Cookie, device: cfg.DeviceCookie, now: cfg.Now}
 	return newHandler(cfg, generated.Config{Resolvers: resolver, Directives: resolver.directives()})
 }
 
@@ -63,13 +67,16 @@ func newHandler(cfg Config, schema generated.Config) (http.Handler, error) {
 	if maxBody == 0 {
 		maxBody = DefaultMaxBody
 	}
-	errorLog := errorLog{cfg.Log}
+	if cfg.Refused == nil {
+		cfg.Refused = func(context.Context, string) {}
+	}
+	errorLog := errorLog{cfg.Log, cfg.Refused}
 	exec := executor.New(generated.NewExecutableSchema(schema))
 	exec.SetErrorPresenter(errorLog.present)
 	exec.SetRecoverFunc(errorLog.recover)
 	exec.SetQueryCache(prepared{})
 	return &handler{exec, errorLog, &transport{
-		documents: docs, maxBody: maxBody, introspection: cfg.Introspection,
+		documents: docs, maxBody: maxBody, introspection: cfg.Introspection, refused: cfg.Refused,
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}}, nil
 }
@@ -97,7 +104,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(value)
 		default:
 			_ = h.errorLog.recover(r.Context(), value)
-			h.transport.writeRefusal(w, negotiate(r.Header["Accept"]), internalError())
+			h.transport.writeRefusal(w, mediatype.Negotiate(r.Header["Accept"]), internalError())
 		}
 	}()
 	h.transport.Do(w, r.WithContext(graphql.StartOperationTrace(r.Context())), h.exec)

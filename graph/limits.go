@@ -14,11 +14,13 @@ const (
 	maxDepth      = 8    // fields inside fields
 	maxAliases    = 15
 	maxDirectives = 20
+	maxAlias      = 64 // bytes of one: an answer repeats it for each item of a list
 
 	// The subtrees of __schema and __type count here and not above. The query
 	// that GraphiQL sends has 240 nodes and is 15 deep.
-	maxIntrospectionNodes = 500
-	maxIntrospectionDepth = 15
+	maxIntrospectionNodes   = 500
+	maxIntrospectionDepth   = 15
+	maxIntrospectionAliases = 15
 )
 
 // isIntrospectionField: __typename is not one, it may be asked anywhere.
@@ -26,8 +28,9 @@ func isIntrospectionField(name string) bool { return name == "__schema" || name 
 
 // cost is what a selection asks for.
 type cost struct {
-	nodes, depth, aliases, directives      int
-	introspectionNodes, introspectionDepth int
+	nodes, depth, aliases, directives                            int
+	introspectionNodes, introspectionDepth, introspectionAliases int
+	longestAlias                                                 int
 }
 
 // add counts a part that stands beside the others, or, shifted down by the
@@ -39,8 +42,10 @@ func (c *cost) add(part cost) {
 	c.aliases = min(c.aliases+part.aliases, bound)
 	c.directives = min(c.directives+part.directives, bound)
 	c.introspectionNodes = min(c.introspectionNodes+part.introspectionNodes, bound)
+	c.introspectionAliases = min(c.introspectionAliases+part.introspectionAliases, bound)
 	c.depth = max(c.depth, part.depth)
 	c.introspectionDepth = max(c.introspectionDepth, part.introspectionDepth)
+	c.longestAlias = max(c.longestAlias, part.longestAlias)
 }
 
 // counter counts a document that is parsed and not yet validated. The cost of a
@@ -102,6 +107,8 @@ func (c *cost) check() *refusal {
 		{"directives", c.directives, maxDirectives},
 		{"introspection fields and fragments", c.introspectionNodes, maxIntrospectionNodes},
 		{"introspection levels", c.introspectionDepth, maxIntrospectionDepth},
+		{"introspection aliases", c.introspectionAliases, maxIntrospectionAliases},
+		{"bytes for an alias", c.longestAlias, maxAlias},
 	} {
 		if l.got > l.limit {
 			over = append(over, fmt.Sprintf("at most %d %s", l.limit, l.what))
@@ -134,9 +141,9 @@ func (c *counter) selections(set ast.SelectionSet, introspection bool) cost {
 }
 
 func (c *counter) field(f *ast.Field, introspection bool) cost {
-	aliases := 0
+	aliases, longest := 0, 0
 	if f.Alias != f.Name {
-		aliases = 1
+		aliases, longest = 1, len(f.Alias)
 	}
 	inside := introspection || isIntrospectionField(f.Name)
 	part := c.selections(f.SelectionSet, inside)
@@ -147,13 +154,14 @@ func (c *counter) field(f *ast.Field, introspection bool) cost {
 		part.depth++
 	}
 	part.add(one(introspection, aliases, len(f.Directives)))
+	part.longestAlias = max(part.longestAlias, longest)
 	return part
 }
 
 // one is the cost of one selection without what is in it.
 func one(introspection bool, aliases, directives int) cost {
 	if introspection {
-		return cost{introspectionNodes: 1}
+		return cost{introspectionNodes: 1, introspectionAliases: aliases}
 	}
 	return cost{nodes: 1, aliases: aliases, directives: directives}
 }

@@ -65,6 +65,14 @@ func TestLimits(t *testing.T) {
 		{"introspection depth too deep", "{__schema{" + nest(15, "x") + "}}", true},
 		{"introspection in a fragment does not count", "{__type{...F}} fragment F on X{" + nest(14, "x") + "}", false},
 		{"the same fragment outside counts", "{__type{...F} ...F} fragment F on X{" + nest(14, "x") + "}", true},
+		{"introspection with 15 aliases", "{__schema{" + repeat(15, "a%d:x ") + "}}", false},
+		{"introspection with 16 aliases", "{__schema{" + repeat(16, "a%d:x ") + "}}", true},
+		{"aliases of both kinds", "{" + repeat(15, "a%d:x ") + "__schema{" + repeat(15, "a%d:x ") + "}}", false},
+		{"16 aliases for introspections", "{" + repeat(16, "a%d:__schema{x} ") + "}", true},
+		{"an alias of 64 bytes", "{" + strings.Repeat("a", 64) + ":x}", false},
+		{"an alias of 65 bytes", "{" + strings.Repeat("a", 65) + ":x}", true},
+		{"an alias of 65 bytes in an introspection", "{__schema{x{" + strings.Repeat("a", 65) + ":x}}}", true},
+		{"an alias of 65 bytes in a fragment", "{...F} fragment F on Query{x{" + strings.Repeat("a", 65) + ":x}}", true},
 		{"a cycle", "{...F} fragment F on Query{x{...G}} fragment G on Query{x{...F}}", false},
 		{"a cycle with much in it", "{...F} fragment F on Query{x{...F}" + strings.Repeat("x ", 501) + "}", true},
 	} {
@@ -74,10 +82,16 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// repeat puts its number into each of n copies, and where the format has a second
+// place, the number of the next one, which is 0 for the last.
 func repeat(n int, format string) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, format, i)
+		if strings.Contains(format, "%[2]d") {
+			fmt.Fprintf(&b, format, i, (i+1)%n)
+		} else {
+			fmt.Fprintf(&b, format, i)
+		}
 	}
 	return b.String()
 }

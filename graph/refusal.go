@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/pawlauth/pawl/internal/mediatype"
 )
 
 // refusal is why a request was not executed. Its answer has errors and no data.
@@ -14,8 +16,8 @@ type refusal struct {
 	errors     gqlerror.List
 }
 
-func (r *refusal) statusFor(media mediaType) int {
-	if media == mediaGraphQL {
+func (r *refusal) statusFor(media mediatype.Type) int {
+	if media == mediatype.GraphQL {
 		return r.status
 	}
 	return r.statusJSON

@@ -11,5 +11,6 @@ import (
 type Resolver struct {
 	auth   *auth.Service
 	cookie *refreshcookie.Cookie
+	device *refreshcookie.Cookie
 	now    func() time.Time
 }

@@ -61,6 +61,7 @@ func config(log *logBuffer) graph.Config {
 	return graph.Config{
 		Auth:          &auth.Service{},
 		Cookie:        refreshcookie.New(refreshcookie.Config{Secure: true}),
+		DeviceCookie:  refreshcookie.NewDevice(refreshcookie.Config{Secure: true}),
 		Introspection: true,
 		Log:           slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:           time.Now,

@@ -12,6 +12,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/pawlauth/pawl/internal/mediatype"
 )
 
 const allowedMethods = "POST, OPTIONS"
@@ -23,6 +25,7 @@ type transport struct {
 	documents     *documents
 	maxBody       int64
 	introspection bool
+	refused       func(ctx context.Context, code string)
 	buffers       sync.Pool // of *bytes.Buffer
 }
 
@@ -40,7 +43,7 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	media := negotiate(r.Header["Accept"])
+	media := mediatype.Negotiate(r.Header["Accept"])
 	params, refused := t.read(w, r, media)
 	if refused != nil {
 		t.writeRefusal(w, media, refused)
@@ -50,12 +53,12 @@ func (t *transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Grap
 }
 
 // read is the request that r carries, or why it is none.
-func (t *transport) read(w http.ResponseWriter, r *http.Request, media mediaType) (*graphql.RawParams, *refusal) {
+func (t *transport) read(w http.ResponseWriter, r *http.Request, media mediatype.Type) (*graphql.RawParams, *refusal) {
 	switch {
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", allowedMethods)
 		return nil, methodNotAllowed()
-	case media == mediaNone:
+	case media == mediatype.None:
 		return nil, notAcceptable()
 	case !acceptsBody(r.Header):
 		return nil, unsupportedMediaType()
@@ -84,11 +87,14 @@ func (t *transport) release(buf *bytes.Buffer) {
 	t.buffers.Put(buf)
 }
 
-func (t *transport) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, media mediaType, params *graphql.RawParams) {
+func (t *transport) execute(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, media mediatype.Type, params *graphql.RawParams) {
 	out := &delivery{}
 	ctx := context.WithValue(r.Context(), deliveryKey{}, out)
 	opCtx, refused := t.operation(ctx, exec, params)
 	if refused != nil {
+		if refused.errors[0].Extensions["code"] == codeTooComplex {
+			t.refused(ctx, codeTooComplex)
+		}
 		t.writeRefusal(w, media, refused)
 		return
 	}
@@ -139,12 +145,12 @@ func countMutations(opCtx *graphql.OperationContext) int {
 	return n
 }
 
-func (t *transport) writeRefusal(w http.ResponseWriter, media mediaType, refused *refusal) {
+func (t *transport) writeRefusal(w http.ResponseWriter, media mediatype.Type, refused *refusal) {
 	t.write(w, media, refused.statusFor(media), refused.body())
 }
 
 // writeResponse writes what was executed. The data is JSON already.
-func (t *transport) writeResponse(w http.ResponseWriter, media mediaType, response *graphql.Response) {
+func (t *transport) writeResponse(w http.ResponseWriter, media mediatype.Type, response *graphql.Response) {
 	buf := t.buffers.Get().(*bytes.Buffer)
 	defer t.release(buf)
 	buf.WriteByte('{')
@@ -168,9 +174,9 @@ func (t *transport) writeResponse(w http.ResponseWriter, media mediaType, respon
 	t.write(w, media, http.StatusOK, buf.Bytes())
 }
 
-func (t *transport) write(w http.ResponseWriter, media mediaType, status int, body []byte) {
+func (t *transport) write(w http.ResponseWriter, media mediatype.Type, status int, body []byte) {
 	header := w.Header()
-	header.Set("Content-Type", media.contentType())
+	header.Set("Content-Type", media.Header())
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away is not told

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +13,10 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/graph"
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
@@ -21,6 +24,7 @@ import (
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/memstore"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -68,6 +72,9 @@ func newWorld(t testing.TB) *world {
 	w.users = user.New(w.db, w.clock.now)
 	rows, store := ledger.New(w.db, w.clock.now), memstore.New(w.clock.now)
 	feed := revocation.NewLocal(w.clock.now)
+	material := []byte("0123456789abcdef0123456789abcdef")
+	devices, err := device.NewKeyring(w.clock.now, material)
+	w.must(err)
 	w.accounts = &auth.Accounts{Users: w.users, Ledger: rows, Store: store, Feed: feed}
 	key, err := token.GenerateKey(token.EdDSA)
 	w.must(err)
@@ -78,18 +85,22 @@ func newWorld(t testing.TB) *world {
 	w.must(err)
 	verifier, err := token.NewVerifier(keys, config, w.clock.now)
 	w.must(err)
-	ring, err := session.NewKeyring(session.Key{Material: []byte("0123456789abcdef0123456789abcdef")})
+	ring, err := session.NewKeyring(session.Key{Material: material})
 	w.must(err)
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 2)
 	w.must(err)
 	service, err := auth.New(auth.Config{
 		Users: w.users, Ledger: rows, Store: store, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: feed, Revoked: revocation.NewSet(w.clock.now),
-		Policy:         session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
+		Policy:  session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
+		Devices: devices, Audit: audit.New(audit.Config{Log: slog.New(slog.DiscardHandler), Now: w.clock.now}),
+		Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
+		LoginRate: throttle.Rate{Burst: 30, Every: 2 * time.Second}, LoginSchedule: throttle.Schedule{{Failures: 5, Pause: 30 * time.Second}},
+		RefreshRate:    throttle.Rate{Burst: 600, Every: 100 * time.Millisecond},
 		ReconcileEvery: time.Second, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)
-	hash, err := hasher.Hash(t.Context(), secret.New(goodPassword))
+	hash, err := hasher.Hash(t.Context(), "", secret.New(goodPassword))
 	w.must(err)
 	w.ada, err = w.users.Add(t.Context(), "ada@example.com", hash, user.RoleUser)
 	w.must(err)
@@ -98,7 +109,7 @@ func newWorld(t testing.TB) *world {
 
 	w.log = &logBuffer{}
 	w.handler, err = graph.NewHandler(graph.Config{
-		Auth: service, Cookie: w.cookie, Introspection: true,
+		Auth: service, Cookie: w.cookie, DeviceCookie: refreshcookie.NewDevice(refreshcookie.Config{Secure: true}), Introspection: true,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.now,
 	})
 	w.must(err)
@@ -119,6 +130,7 @@ type client struct {
 	access  string
 	refresh string // of an app
 	jar     []secret.Text
+	devices []secret.Text
 	id      string
 }
 
@@ -130,9 +142,13 @@ func (c *client) ask(query string, variables map[string]any) *answer {
 	r := c.rig
 	r.caller = c.caller
 	r.caller.AccessToken = secret.New(c.access)
-	r.caller.RefreshCookies = c.jar
+	r.caller.RefreshCookies, r.caller.DeviceCookies = c.jar, c.devices
 	got := r.query(c.TB, query, variables, acceptGraphQL)
 	for _, cookie := range (&http.Response{Header: got.header}).Cookies() {
+		if cookie.Name == "__Host-pawl-device" {
+			c.devices = []secret.Text{secret.New(cookie.Value)}
+			continue
+		}
 		c.jar = nil
 		if cookie.MaxAge > 0 {
 			c.jar = []secret.Text{secret.New(cookie.Value)}
@@ -180,4 +196,9 @@ func (c *client) refreshWith(token string) *answer {
 	return c.ask(refreshDocument, variables)
 }
 
-func (c *client) setCookies(got *answer) string { return strings.Join(got.header["Set-Cookie"], "\n") }
+// setCookies are the refresh cookies that an answer sets.
+func (c *client) setCookies(got *answer) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(got.header["Set-Cookie"]), func(cookie string) bool {
+		return strings.HasPrefix(cookie, "__Host-pawl-device=")
+	}), "\n")
+}

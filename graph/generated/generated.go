@@ -1347,7 +1347,7 @@ func (ec *executionContext) _LoginPayload_deviceToken(ctx context.Context, field
 			return ec.fieldContext_LoginPayload_deviceToken(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DeviceToken, nil
+			return obj.DeviceToken(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *secret.Text) graphql.Marshaler {
@@ -1358,7 +1358,7 @@ func (ec *executionContext) _LoginPayload_deviceToken(ctx context.Context, field
 	)
 }
 func (ec *executionContext) fieldContext_LoginPayload_deviceToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LoginPayload", field, false, false, "String")
+	return graphql.NewScalarFieldContext("LoginPayload", field, true, false, "String")
 }
 
 func (ec *executionContext) _LoginPayload_session(ctx context.Context, field graphql.CollectedField, obj *auth.LoginPayload) (ret graphql.Marshaler) {

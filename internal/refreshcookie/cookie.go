@@ -1,5 +1,6 @@
-// Package refreshcookie owns the refresh cookie: its name and attributes. It is
-// the one place that knows them, and knows nothing about what the value means.
+// Package refreshcookie owns the refresh cookie and the device cookie beside it:
+// their names and attributes. It is the one place that knows them, and knows
+// nothing about what the values mean.
 package refreshcookie
 
 import (
@@ -10,7 +11,7 @@ import (
 	"github.com/pawlauth/pawl/internal/secret"
 )
 
-// Config is how far the cookie travels.
+// Config is how far a cookie travels.
 type Config struct {
 	// Secure cookies travel over HTTPS only and carry the __Host- prefix, which
 	// ties them to this one host (RFC 6265bis, section 4.1.3.2). Switch it off
@@ -21,13 +22,19 @@ type Config struct {
 	SameSite http.SameSite
 }
 
-// Cookie writes and reads the refresh cookie. It is safe for concurrent use.
+// Cookie writes and reads one of the cookies. It is safe for concurrent use.
 type Cookie struct{ base http.Cookie }
 
-// New is the cookie of a configuration.
-func New(config Config) *Cookie {
+// New is the refresh cookie of a configuration.
+func New(config Config) *Cookie { return newCookie("pawl-refresh", config) }
+
+// NewDevice is the cookie with the proof that somebody signed in from this
+// browser before. It travels as far as the refresh cookie does.
+func NewDevice(config Config) *Cookie { return newCookie("pawl-device", config) }
+
+func newCookie(name string, config Config) *Cookie {
 	base := http.Cookie{
-		Name:     "pawl-refresh",
+		Name:     name,
 		Path:     "/",
 		HttpOnly: true,
 		Secure:   config.Secure,
@@ -81,7 +88,7 @@ func (c *Cookie) ClearTwin() *http.Cookie {
 	return cookie
 }
 
-// Read is the value of every refresh cookie of the request, in the order in
+// Read is the value of every cookie of this name of the request, in the order in
 // which they came, duplicates, empty and malformed ones included: whoever counts
 // them must see them all. Surrounding quotes are dropped (RFC 6265, section
 // 4.1.1). Other cookies may hold anything.

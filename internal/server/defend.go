@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/mediatype"
 )
 
 // defend sets the headers that every answer carries and keeps a panic from
@@ -17,8 +19,15 @@ func defend(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		// About requests without CORS: pages on the lists send theirs with it.
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if !plainFraming(r) {
+			header.Set("Connection", "close")
+		}
 		began := &beginning{ResponseWriter: w}
 		defer func() {
 			switch cause := recover(); {
@@ -35,11 +44,19 @@ func defend(next http.Handler, log *slog.Logger) http.Handler {
 				if began.wrote {
 					panic(http.ErrAbortHandler) // half an answer must not look whole
 				}
-				writeError(w, http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Something went wrong.", 0)
+				writeError(w, r, http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Something went wrong.", 0)
 			}
 		}()
 		next.ServeHTTP(began, r)
 	})
+}
+
+// plainFraming reports whether everybody on the way sees the same end of the
+// request. A chunked one may have come with a Content-Length, which net/http
+// drops (RFC 9112, section 6.1: the connection must not be used again); HTTP/1.0
+// knows no chunks at all. What follows on such a connection is not read.
+func plainFraming(r *http.Request) bool {
+	return len(r.TransferEncoding) == 0 && r.ProtoAtLeast(1, 1)
 }
 
 // beginning remembers whether an answer has begun.
@@ -61,9 +78,10 @@ func (b *beginning) Write(p []byte) (int, error) {
 // Unwrap is for [http.ResponseController].
 func (b *beginning) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
-// writeError answers in the shape of a GraphQL request error: no data key. A
-// retryAfter above 0 goes into the header and the extensions, in whole seconds.
-func writeError(w http.ResponseWriter, status int, code, message string, retryAfter time.Duration) {
+// writeError answers in the shape of a GraphQL request error: no data key, in
+// the form that the client accepts. A retryAfter above 0 goes into the header and
+// the extensions, in whole seconds.
+func writeError(w http.ResponseWriter, r *http.Request, status int, code, message string, retryAfter time.Duration) {
 	extensions := map[string]any{"code": code}
 	if retryAfter > 0 {
 		seconds := int((retryAfter + time.Second - 1) / time.Second)
@@ -76,7 +94,7 @@ func writeError(w http.ResponseWriter, status int, code, message string, retryAf
 	if err != nil {
 		panic(err) // strings and numbers always encode
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", mediatype.Negotiate(r.Header["Accept"]).Header())
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

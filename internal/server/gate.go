@@ -29,13 +29,16 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Log.InfoContext(r.Context(), "request from an origin that is not listed was refused",
 			"event", "request.cross_origin_rejected",
 			"address", caller.Address.String(), "user_agent", caller.UserAgent)
-		writeError(w, http.StatusForbidden, "CROSS_ORIGIN_REQUEST",
+		if s.cfg.CrossOrigin != nil {
+			s.cfg.CrossOrigin(caller)
+		}
+		writeError(w, r, http.StatusForbidden, "CROSS_ORIGIN_REQUEST",
 			"Requests from this origin are not allowed.", 0)
 		return
 	}
 	graphql := s.graphql.Load()
 	if graphql == nil {
-		writeError(w, http.StatusServiceUnavailable, "UNAVAILABLE",
+		writeError(w, r, http.StatusServiceUnavailable, "UNAVAILABLE",
 			"The server is starting. Repeat the request later.", time.Second)
 		return
 	}
@@ -69,6 +72,7 @@ func (s *Server) caller(r *http.Request, page page) auth.Caller {
 		AccessToken:    access,
 		AccessInvalid:  invalid,
 		RefreshCookies: s.cfg.Cookie.Read(r),
+		DeviceCookies:  s.cfg.DeviceCookie.Read(r),
 		CookieAllowed:  page.cookies && (s.cfg.CrossSiteCookies || !crossSite(r.Header)),
 		BodyAllowed:    page.webview || !fromBrowser(r.Header),
 	}

@@ -107,24 +107,163 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// The table of odd spellings: each stands alone behind a trusted peer, and is
+// the client's address or none.
+func TestForwardedSpellings(t *testing.T) {
+	const none = "10.0.0.1" // the walk ends at the peer
+	for entry, want := range map[string]string{
+		"198.51.100.1":                    "198.51.100.1",
+		" \t198.51.100.1\t ":              "198.51.100.1",
+		"198.51.100.1:0":                  "198.51.100.1",
+		"198.51.100.1:65535":              "198.51.100.1",
+		"198.51.100.1:65536":              none,
+		"198.51.100.1:":                   none,
+		"198.51.100.1:port":               none,
+		"198.51.100.1 :80":                none,
+		"[198.51.100.1]":                  "198.51.100.1",
+		"[198.51.100.1]:80":               none,
+		"198.51.100.01":                   none,
+		"198.51.100":                      none,
+		"198.51.100.1/32":                 none,
+		"3325256705":                      none,
+		"0xc6336401":                      none,
+		"2001:db8::1":                     "2001:db8::1",
+		"2001:DB8:0:0::0001":              "2001:db8::1",
+		"[2001:db8::1]":                   "2001:db8::1",
+		"[2001:db8::1]:443":               "2001:db8::1",
+		"[2001:db8::1]:":                  none,
+		"[2001:db8::1":                    none,
+		"2001:db8::1]":                    none,
+		"[[2001:db8::1]]":                 none,
+		"[]":                              none,
+		"fe80::1%eth0":                    "fe80::1",
+		"[fe80::1%eth0]:80":               "fe80::1",
+		"[fe80::1%25eth0]":                "fe80::1",
+		"fe80::1%":                        none,
+		"198.51.100.1%eth0":               none,
+		"::ffff:198.51.100.1":             "198.51.100.1",
+		"[::ffff:198.51.100.1]:80":        "198.51.100.1",
+		"::ffff:c633:6401":                "198.51.100.1",
+		"::ffff:198.51.100.1%eth0":        "198.51.100.1",
+		"::198.51.100.1":                  "::c633:6401",
+		"":                                none,
+		" ":                               none,
+		"unknown":                         none,
+		"_hidden":                         none,
+		"localhost":                       none,
+		`"198.51.100.1"`:                  none,
+		"for=198.51.100.1":                none,
+		"198.51.100.1;proto=https":        none,
+		"198.51.100.1\x00":                none,
+		"198.51.100.1\u00a0":              none,
+		"１９８.51.100.1":                    none,
+		strings.Repeat("9", 4096):         none,
+		strings.Repeat(",", 4096):         none,
+		strings.Repeat("[", 4096):         none,
+		strings.Repeat("10.0.0.9,", 1024): none, // the last entry is empty
+		"1.1.1.1" + strings.Repeat(",10.0.0.9", 1024): "1.1.1.1",
+	} {
+		if got := server.ClientAddress("10.0.0.1:1234", []string{entry}, proxies).String(); got != want {
+			t.Errorf("%.60q: got %s, want %s", entry, got, want)
+		}
+	}
+}
+
+// Several header lines are one list, in their order (RFC 9110, section 5.3).
+func TestForwardedLines(t *testing.T) {
+	for _, tt := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{"198.51.100.1", "10.0.0.2"}, "198.51.100.1"},
+		{[]string{"198.51.100.1", "203.0.113.5"}, "203.0.113.5"},
+		{[]string{"198.51.100.1", ""}, "10.0.0.1"},
+		{[]string{"", "198.51.100.1"}, "198.51.100.1"},
+		{[]string{"198.51.100.1", "garbage", "10.0.0.2"}, "10.0.0.2"},
+		{[]string{"198.51.100.1,10.0.0.3", "10.0.0.2"}, "198.51.100.1"},
+		{[]string{"10.0.0.4", "10.0.0.3", "10.0.0.2"}, "10.0.0.4"},
+	} {
+		if got := server.ClientAddress("10.0.0.1:1", tt.lines, proxies).String(); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.lines, got, tt.want)
+		}
+	}
+}
+
+// Nobody else's header says where a client is.
+func TestOtherAddressHeadersAreIgnored(t *testing.T) {
+	for _, name := range []string{
+		"Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "Fastly-Client-Ip",
+		"X-Forwarded", "X-Original-Forwarded-For", "X_forwarded_for", "X-Forwarded-Host", "Via",
+	} {
+		var got netip.Addr
+		cfg := config(&strings.Builder{})
+		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // of httptest
+		s := open(t, cfg, func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()).Address })
+		do(s, "POST", "/graphql", name, "198.51.100.1")
+		if got != netip.MustParseAddr("192.0.2.1") {
+			t.Errorf("%s: got %s, want the peer", name, got)
+		}
+	}
+}
+
+// FuzzClientAddress holds what may be concluded from headers that anybody sent:
+// the address is the peer's or stands in the header, nothing left of an entry
+// that is not a trusted proxy counts, and spellings of one address are one.
 func FuzzClientAddress(f *testing.F) {
 	f.Add("10.0.0.1:1", "198.51.100.1, 10.0.0.2", "")
 	f.Add("[fd00::1%eth0]:1", "[2001:db8::1]:80", "x")
 	f.Add("203.0.113.9:1", "1.1.1.1", "2.2.2.2")
+	f.Add("10.0.0.1:1", "1.1.1.1,::ffff:10.0.0.2", "[::ffff:10.0.0.3]:5")
+	f.Add("@", ",,", "%")
 	f.Fuzz(func(t *testing.T, peer, first, second string) {
-		got := server.ClientAddress(peer, []string{first, second}, proxies)
+		lines := []string{first, second}
+		got := server.ClientAddress(peer, lines, proxies)
 		if got.IsValid() && (got.Is4In6() || got.Zone() != "") {
-			t.Errorf("%q %q %q: %s is not plain", peer, first, second, got)
+			t.Errorf("%q %q: %s is not plain", peer, lines, got)
 		}
 		direct := server.ClientAddress(peer, nil, proxies)
-		trusted := false
-		for _, p := range proxies {
-			trusted = trusted || p.Contains(direct)
+		if want := walk(direct, strings.Split(first+","+second, ",")); got != want {
+			t.Errorf("%q %q: got %s, want %s", peer, lines, got, want)
 		}
-		if !trusted && got != direct {
-			t.Errorf("%q is no proxy, yet X-Forwarded-For made it %s", peer, got)
+		if joined := server.ClientAddress(peer, []string{first + "," + second}, proxies); joined != got {
+			t.Errorf("%q %q: two lines are %s, one line is %s", peer, lines, got, joined)
+		}
+		if forged := server.ClientAddress(peer, append([]string{"192.0.2.66, 10.1.1.1"}, lines...), proxies); forged != got &&
+			(!isProxy(got) || !isProxy(direct)) {
+			t.Errorf("%q %q: more on the left made %s of %s", peer, lines, forged, got)
 		}
 	})
+}
+
+// walk is the rule once more, from the entries as a list: alone reads one entry.
+func walk(client netip.Addr, entries []string) netip.Addr {
+	for i := len(entries) - 1; i >= 0 && isProxy(client); i-- {
+		hop := alone(entries[i])
+		if !hop.IsValid() {
+			break
+		}
+		client = hop
+	}
+	return client
+}
+
+// alone is the address of one entry, asked for behind a proxy that nobody else is.
+func alone(entry string) netip.Addr {
+	marker := netip.MustParseAddr("192.0.2.77")
+	got := server.ClientAddress("192.0.2.77:1", []string{entry}, []netip.Prefix{netip.PrefixFrom(marker, 32)})
+	if got == marker {
+		return netip.Addr{}
+	}
+	return got
+}
+
+func isProxy(addr netip.Addr) bool {
+	for _, p := range proxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestUserAgent(t *testing.T) {

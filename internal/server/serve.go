@@ -22,6 +22,9 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 2 * time.Minute
 
+	// maxStreams is how many requests one HTTP/2 connection may have in flight.
+	maxStreams = 64
+
 	// headerSlack is what net/http adds to its header limit.
 	headerSlack = 4 << 10
 )
@@ -31,14 +34,22 @@ const (
 // [DrainTimeout]. Any other return is an error of a listener. Requests run on
 // contexts of their own: the end of ctx does not end them.
 func (s *Server) Serve(ctx context.Context, listeners Listeners) error {
-	return serve(ctx, listeners, &http.Server{
+	srv := &http.Server{
 		Handler:        s,
 		ReadTimeout:    readTimeout,
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: MaxHeader - headerSlack,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:       slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-	}, s.cfg.Log, func() { s.draining.Store(true) })
+	}
+	if s.cfg.Certificate != nil {
+		srv.TLSConfig = s.cfg.Certificate.config()
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		go s.cfg.Certificate.watch(watching, s.cfg.Log)
+	}
+	return serve(ctx, listeners, srv, s.cfg.Log, func() { s.draining.Store(true) })
 }
 
 // ServeAdmin answers the operator's paths until ctx ends: metrics at /metrics,
@@ -62,9 +73,16 @@ func ServeAdmin(ctx context.Context, listeners Listeners, metrics http.Handler, 
 }
 
 func serve(ctx context.Context, listeners Listeners, srv *http.Server, log *slog.Logger, drain func()) error {
+	encrypted := srv.TLSConfig != nil // Serve sets it too
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- srv.Serve(l) }()
+		go func() {
+			if encrypted {
+				failed <- srv.ServeTLS(l, "", "")
+			} else {
+				failed <- srv.Serve(l)
+			}
+		}()
 	}
 	select {
 	case err := <-failed:

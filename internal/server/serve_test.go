@@ -22,11 +22,23 @@ import (
 // does, and done has what Serve returned.
 func serving(t *testing.T, h http.HandlerFunc) (url string, stop func(), done <-chan error) {
 	t.Helper()
+	return servingAs(t, config(io.Discard), h)
+}
+
+// servingWith is a server of another configuration, at its address.
+func servingWith(t *testing.T, cfg server.Config, h http.HandlerFunc) (address string) {
+	t.Helper()
+	url, _, _ := servingAs(t, cfg, h)
+	return strings.TrimPrefix(url, "http://")
+}
+
+func servingAs(t *testing.T, cfg server.Config, h http.HandlerFunc) (url string, stop func(), done <-chan error) {
+	t.Helper()
 	listeners, err := server.Listen(t.Context(), "localhost:0")
 	if err != nil {
 		t.Fatalf("Listen: %v", err)
 	}
-	s := open(t, config(io.Discard), h)
+	s := open(t, cfg, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, listeners) }()

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 
+	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 )
 
@@ -20,8 +22,8 @@ type Config struct {
 	// JWKS is the public key set (RFC 7517) as JSON; asked on every request, so
 	// it must be quick and safe for concurrent use.
 	JWKS func() []byte
-	// Cookie finds the refresh cookies of a request.
-	Cookie *refreshcookie.Cookie
+	// Cookie finds the refresh cookies of a request, DeviceCookie the device cookies.
+	Cookie, DeviceCookie *refreshcookie.Cookie
 	// Explorer serves /explorer and what is below; nil makes it a 404.
 	Explorer http.Handler
 	// RootToExplorer redirects / to /explorer.
@@ -33,10 +35,14 @@ type Config struct {
 	WebviewOrigins []string
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// CrossOrigin hears of callers that were refused for their origin. Optional.
+	CrossOrigin func(auth.Caller)
 	// CrossSiteCookies says that the cookie was chosen to travel across sites
 	// (SameSite=None), so that Sec-Fetch-Site: cross-site is no reason to refuse.
 	CrossSiteCookies bool
-	Log              *slog.Logger
+	// Certificate makes the server speak TLS; nil for plain HTTP.
+	Certificate *Certificate
+	Log         *slog.Logger
 }
 
 // Server answers the public paths. Until [Server.Open] it is alive but not
@@ -51,8 +57,8 @@ type Server struct {
 
 // New checks the origins and lays out the paths.
 func New(cfg Config) (*Server, error) {
-	if cfg.JWKS == nil || cfg.Cookie == nil || cfg.Log == nil {
-		return nil, errors.New("server: JWKS, Cookie and Log must be set")
+	if cfg.JWKS == nil || cfg.Cookie == nil || cfg.DeviceCookie == nil || cfg.Log == nil {
+		return nil, errors.New("server: JWKS, Cookie, DeviceCookie and Log must be set")
 	}
 	known, err := newOrigins(cfg.AllowedOrigins, cfg.WebviewOrigins)
 	if err != nil {
@@ -79,7 +85,24 @@ func (s *Server) Open(graphql http.Handler) { s.graphql.Store(&graphql) }
 
 // ServeHTTP answers one request of the public listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.overTLS(r) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	defend(s.mux, s.cfg.Log).ServeHTTP(w, r)
+}
+
+// overTLS reports whether the client's connection is encrypted: this one, or, as
+// a trusted proxy says, the one to the proxy.
+func (s *Server) overTLS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	values := r.Header["X-Forwarded-Proto"]
+	if len(values) != 1 || !strings.EqualFold(values[0], "https") {
+		return false
+	}
+	peer, ok := parseAddress(r.RemoteAddr)
+	return ok && contains(s.cfg.TrustedProxies, peer)
 }
 
 func (s *Server) serveJWKS(w http.ResponseWriter, _ *http.Request) {

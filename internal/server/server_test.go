@@ -25,6 +25,7 @@ func config(log io.Writer) server.Config {
 	return server.Config{
 		JWKS:           func() []byte { return []byte(`{"keys":[]}`) },
 		Cookie:         refreshcookie.New(refreshcookie.Config{Secure: true}),
+		DeviceCookie:   refreshcookie.NewDevice(refreshcookie.Config{Secure: true}),
 		AllowedOrigins: []string{page, both},
 		WebviewOrigins: []string{webview, both},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},

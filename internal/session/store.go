@@ -51,6 +51,8 @@ const (
 const (
 	Absent   Outcome = "absent"   // none came
 	Rejected Outcome = "rejected" // an argument, the channel, or two tokens at once could not be accepted
+	// RateLimited: too many refreshes from the network failed before.
+	RateLimited Outcome = "rate_limited"
 )
 
 // Outcomes that end the session.
@@ -74,7 +76,7 @@ func Outcomes() []Outcome {
 		Rotated, Unchanged, Replayed, Retried, Recovered,
 		Malformed, UnknownKey, RetiredKey, AttemptRequired, SessionChanged, Forged, Contended, Recovering,
 		Expired, Tombstone, Unknown, Unavailable,
-		Absent, Rejected, Reuse, BindingMiss, Failed,
+		Absent, Rejected, RateLimited, Reuse, BindingMiss, Failed,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/google/uuid"
@@ -29,7 +30,7 @@ const (
 	tokenVersion = 1
 	// version, key id, delivery, user, session, secret, generation, MAC: 96
 	// bytes, so that base64 has no spare bits and no second spelling.
-	signedSize = 1 + 6 + 1 + 16 + 16 + 16 + 8
+	signedSize = 1 + 6 + 1 + 16 + 16 + secretSize + 8
 	tokenSize  = signedSize + sha256.Size
 	// TokenLength is the length of every refresh token in characters.
 	TokenLength = len(tokenPrefix) + tokenSize/3*4
@@ -49,27 +50,63 @@ type Token struct {
 	Generation uint64
 }
 
-// Secret is the part of a session's refresh tokens that no store holds.
-type Secret [16]byte
+// Secret is the part of a session's refresh tokens that no store holds. The zero
+// value is 16 zero bytes. Secrets are compared by their [Secret.Hash]; == does
+// not compile.
+//
+// The bytes are behind a pointer to a string on purpose: where package fmt
+// cannot call the methods below (an unexported field of a struct, a verb that
+// does not fit) it walks the fields by reflection, and there it prints the
+// address. It would follow a pointer to an array.
+type Secret struct {
+	_     [0]func() // == would compare addresses
+	value *string
+}
+
+const secretSize = 16
 
 // NewSecret draws a secret.
 func NewSecret() Secret {
-	var s Secret
-	_, _ = rand.Read(s[:]) // never fails: crypto/rand ends the program instead
-	return s
+	var value [secretSize]byte
+	_, _ = rand.Read(value[:]) // never fails: crypto/rand ends the program instead
+	return secretOf(value[:])
+}
+
+func secretOf(bytes []byte) Secret {
+	value := string(bytes)
+	return Secret{value: &value}
+}
+
+// Reveal returns the bytes. Call it where a token is made, and nowhere else.
+func (s Secret) Reveal() (bytes [secretSize]byte) {
+	if s.value != nil {
+		copy(bytes[:], *s.value)
+	}
+	return bytes
 }
 
 // Hash is the SHA-256 of the secret: what the stores compare with.
-func (s Secret) Hash() [32]byte { return sha256.Sum256(s[:]) }
+func (s Secret) Hash() [32]byte {
+	value := s.Reveal()
+	return sha256.Sum256(value[:])
+}
+
+const redacted = "[redacted]"
 
 // String hides the secret.
-func (Secret) String() string { return "[redacted]" }
+func (Secret) String() string { return redacted }
 
 // Format hides the secret from every verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalJSON hides the secret.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"[redacted]"`), nil }
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// MarshalText hides the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Next is the token of the given generation of the same session.
 func (t Token) Next(generation uint64) Token {
@@ -92,11 +129,24 @@ const (
 	KeyRetired                 // refuses: its sessions are over
 )
 
-// Key is one refresh key: at least [MinKeySize] random bytes.
+// Key is one refresh key: at least [MinKeySize] random bytes. It prints as a
+// placeholder.
 type Key struct {
 	Material []byte
 	State    KeyState
 }
+
+// String hides the key.
+func (Key) String() string { return redacted }
+
+// Format hides the key from every verb.
+func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue hides the key.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON hides the key.
+func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // Keyring mints and parses refresh tokens. A token is a pure function of key,
 // session and generation: minting it again, on any node, gives the same bytes.
@@ -106,8 +156,10 @@ type Keyring struct {
 	newest KeyID
 }
 
+// derived is a key on a ring. The bytes are inside of the functions: package fmt
+// would find them in a field.
 type derived struct {
-	token, attempt []byte // HMAC keys
+	token, attempt func(data []byte) []byte // HMACs
 	state          KeyState
 }
 
@@ -151,7 +203,7 @@ func derive(key Key) (KeyID, derived, error) {
 		return id, derived{}, fmt.Errorf("session: deriving keys: %w", err)
 	}
 	copy(id[:], name)
-	return id, derived{token: token, attempt: attempt, state: key.State}, nil
+	return id, derived{token: mac(token), attempt: mac(attempt), state: key.State}, nil
 }
 
 // Newest is the key for new sessions.
@@ -169,9 +221,10 @@ func (k *Keyring) Mint(t Token) (secret.Text, error) {
 	raw = append(raw, byte(t.Delivery))
 	raw = append(raw, t.UserID[:]...)
 	raw = append(raw, t.SessionID[:]...)
-	raw = append(raw, t.Secret[:]...)
+	value := t.Secret.Reveal()
+	raw = append(raw, value[:]...)
 	raw = binary.BigEndian.AppendUint64(raw, t.Generation)
-	raw = append(raw, mac(key.token, raw)...)
+	raw = append(raw, key.token(raw)...)
 	return secret.New(tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)), nil
 }
 
@@ -196,7 +249,7 @@ func (k *Keyring) Parse(text secret.Text) (Token, error) {
 	t.Delivery, rest = Delivery(rest[0]), rest[1:]
 	rest = rest[copy(t.UserID[:], rest):]
 	rest = rest[copy(t.SessionID[:], rest):]
-	rest = rest[copy(t.Secret[:], rest):]
+	value, rest := rest[:secretSize], rest[secretSize:]
 	t.Generation = binary.BigEndian.Uint64(rest)
 	if raw[0] != tokenVersion || t.Delivery != DeliveryCookie && t.Delivery != DeliveryBody ||
 		t.Generation == 0 || t.Generation > maxGeneration {
@@ -206,34 +259,39 @@ func (k *Keyring) Parse(text secret.Text) (Token, error) {
 	if !known {
 		return Token{}, ErrUnknownKey
 	}
-	if !hmac.Equal(mac(key.token, raw[:signedSize]), raw[signedSize:]) {
+	if !hmac.Equal(key.token(raw[:signedSize]), raw[signedSize:]) {
 		return Token{}, ErrMalformed
 	}
 	if key.state == KeyRetired {
 		return Token{}, ErrRetiredKey
 	}
+	t.Secret = secretOf(value)
 	return t, nil
 }
 
 // ClientAttempt marks an attempt id that the client chose, as the stores keep
-// it: an HMAC under a key of the session's refresh key.
+// it: an HMAC under a key of the session's refresh key, which must be on the ring.
 func (k *Keyring) ClientAttempt(t Token, id secret.Text) Attempt {
 	return k.attempt("c", t, []byte(id.Reveal()))
 }
 
-// ServerAttempt draws the mark of one request without a client's attempt id.
+// ServerAttempt draws the mark of one request without a client's attempt id. The
+// key must be on the ring.
 func (k *Keyring) ServerAttempt(t Token) Attempt {
-	drawn := NewSecret()
+	drawn := NewSecret().Reveal()
 	return k.attempt("s", t, drawn[:])
 }
 
 func (k *Keyring) attempt(kind string, t Token, id []byte) Attempt {
 	data := append(t.SessionID[:], id...)
-	return Attempt(kind + base64.RawURLEncoding.EncodeToString(mac(k.keys[t.KeyID].attempt, data)))
+	return Attempt(kind + base64.RawURLEncoding.EncodeToString(k.keys[t.KeyID].attempt(data)))
 }
 
-func mac(key, data []byte) []byte {
-	m := hmac.New(sha256.New, key)
-	m.Write(data)
-	return m.Sum(nil)
+// mac is HMAC-SHA-256 under a key.
+func mac(key []byte) func(data []byte) []byte {
+	return func(data []byte) []byte {
+		m := hmac.New(sha256.New, key)
+		m.Write(data)
+		return m.Sum(nil)
+	}
 }

@@ -1,48 +1,52 @@
-package graph
+// Package mediatype owns the choice of the form in which a GraphQL answer is
+// written (GraphQL over HTTP, section 4). It knows Accept headers, and refuses
+// to know requests and answers.
+package mediatype
 
 import (
 	"mime"
-	"net/http"
 	"strconv"
 	"strings"
 )
 
-// mediaType is a form in which an answer is written (GraphQL over HTTP, section 4).
-type mediaType uint8
+// Type is a form of an answer.
+type Type uint8
 
+// The forms.
 const (
-	mediaNone    mediaType = iota // nothing that the client accepts
-	mediaJSON                     // application/json
-	mediaGraphQL                  // application/graphql-response+json
+	None    Type = iota // nothing that the client accepts
+	JSON                // application/json
+	GraphQL             // application/graphql-response+json
 )
 
+// The names of the forms, without parameters.
 const (
-	nameJSON    = "application/json"
-	nameGraphQL = "application/graphql-response+json"
+	NameJSON    = "application/json"
+	NameGraphQL = "application/graphql-response+json"
 )
 
-// contentType is the header's value. A client that accepts nothing is told so
+// Header is the value of Content-Type. A client that accepts nothing is told so
 // in JSON.
-func (m mediaType) contentType() string {
-	if m == mediaGraphQL {
-		return nameGraphQL + "; charset=utf-8"
+func (t Type) Header() string {
+	if t == GraphQL {
+		return NameGraphQL + "; charset=utf-8"
 	}
-	return nameJSON + "; charset=utf-8"
+	return NameJSON + "; charset=utf-8"
 }
 
-// negotiate chooses by Accept (RFC 9110, section 12.5.1): the higher quality
-// wins, and between equals application/graphql-response+json where it is named.
-// No header, and wildcards alone, mean application/json.
-func negotiate(accept []string) mediaType {
+// Negotiate chooses by the Accept headers (RFC 9110, section 12.5.1): the higher
+// quality wins, and between equals application/graphql-response+json where it is
+// named. No header, and wildcards alone, mean application/json.
+func Negotiate(accept []string) Type {
 	switch {
 	case len(accept) == 0:
-		return mediaJSON
+		return JSON
 	case len(accept) == 1: // what nearly everybody sends
 		switch accept[0] {
-		case "", "*/*", nameJSON:
-			return mediaJSON
-		case nameGraphQL:
-			return mediaGraphQL
+		case "", "*/*", NameJSON:
+			return JSON
+		case NameGraphQL:
+			return GraphQL
 		}
 	}
 	json, graphql := preference{}, preference{}
@@ -52,17 +56,17 @@ func negotiate(accept []string) mediaType {
 			if !ok {
 				continue
 			}
-			json.weigh(name, nameJSON, quality)
-			graphql.weigh(name, nameGraphQL, quality)
+			json.weigh(name, NameJSON, quality)
+			graphql.weigh(name, NameGraphQL, quality)
 		}
 	}
 	switch {
 	case graphql.quality > json.quality, graphql.quality > 0 && graphql.quality == json.quality && graphql.rank == rankNamed:
-		return mediaGraphQL
+		return GraphQL
 	case json.quality > 0:
-		return mediaJSON
+		return JSON
 	}
-	return mediaNone
+	return None
 }
 
 // How closely a range names a type; the closest one decides.
@@ -133,29 +137,4 @@ func splitQuoted(s string) []string {
 		}
 	}
 	return append(parts, s[start:])
-}
-
-// acceptsBody reports whether the request's body is what this server reads:
-// application/json, in UTF-8, and not encoded.
-func acceptsBody(header http.Header) bool {
-	for _, encodings := range header["Content-Encoding"] {
-		for encoding := range strings.SplitSeq(encodings, ",") {
-			if encoding = strings.TrimSpace(encoding); encoding != "" && !strings.EqualFold(encoding, "identity") {
-				return false
-			}
-		}
-	}
-	types := header["Content-Type"]
-	if len(types) != 1 {
-		return false
-	}
-	if types[0] == nameJSON {
-		return true
-	}
-	name, params, err := mime.ParseMediaType(types[0])
-	if err != nil || name != nameJSON {
-		return false
-	}
-	charset, given := params["charset"]
-	return !given || strings.EqualFold(charset, "utf-8")
 }

@@ -1,0 +1,50 @@
+package graph_test
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// A closed gate says how long it stays closed, in the data and in the header; a
+// browser that was here before has a gate of its own.
+func TestClosedLoginGate(t *testing.T) {
+	w := newWorld(t)
+	known := w.client(page)
+	known.login("ada@example.com")
+	stranger := w.client(page)
+	stranger.caller.Address = netip.MustParseAddr("203.0.113.7")
+	try := func(c *client, password string) *answer {
+		return c.ask(loginDocument, map[string]any{"i": map[string]any{"email": "ada@example.com", "password": password}})
+	}
+	for range 5 {
+		if got := try(stranger, "guess"); got.text("login.__typename") != "InvalidCredentialsError" || got.header.Get("Retry-After") != "" {
+			t.Fatalf("a guess: got %s", got.raw)
+		}
+	}
+	got := try(stranger, goodPassword)
+	if got.text("login.__typename") != "TooManyAttemptsError" || got.header.Get("Retry-After") != "30" || len(got.header["Set-Cookie"]) != 0 {
+		t.Errorf("after five: got %s with Retry-After %q and cookies %q", got.raw, got.header.Get("Retry-After"), got.header["Set-Cookie"])
+	}
+	if got := try(known, goodPassword); got.text("login.__typename") != "LoginPayload" {
+		t.Errorf("from the known browser: got %s", got.raw)
+	}
+}
+
+func TestClosedRefreshGate(t *testing.T) {
+	c := newWorld(t).client(app)
+	c.login("ada@example.com")
+	var got *answer
+	for range 601 {
+		got = c.refreshWith("junk")
+	}
+	if got.code() != "RATE_LIMITED" || got.header.Get("Retry-After") != "1" {
+		t.Fatalf("got %s with Retry-After %q, want RATE_LIMITED and 1", got.raw, got.header.Get("Retry-After"))
+	}
+	if got := c.refreshWith(c.refresh); got.code() != "RATE_LIMITED" {
+		t.Errorf("a good one: got %s, want it to wait as well", got.raw)
+	}
+	c.clock.step(100_000_000)
+	if got := c.refreshWith(c.refresh); len(got.Errors) > 0 {
+		t.Errorf("a good one, later: got %s", got.raw)
+	}
+}

@@ -1,0 +1,138 @@
+// Package device owns the proof that a user signed in on a device before, and
+// the names under which attempts at accounts are counted. A proof opens nothing:
+// it only puts its holder's login attempts into a lane of their own. The package
+// refuses to know what counts, and what a login is.
+package device
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/secret"
+)
+
+const (
+	// Lifetime is how long a proof is good for: what browsers keep a cookie at
+	// most (RFC 6265bis, section 5.5).
+	Lifetime = 400 * 24 * time.Hour
+
+	prefix  = "pawl_dt1_"
+	version = 1
+	// version, key id, user, device, credential version, seconds since 1970, MAC:
+	// 87 bytes, so that base64 has no spare bits and no second spelling.
+	signedSize = 1 + 6 + 16 + 16 + 8 + 8
+	size       = signedSize + sha256.Size
+	// Length is the length of every proof in characters.
+	Length = len(prefix) + size/3*4
+
+	minMaterial = 32
+)
+
+// Proof says that a user signed in on a device.
+type Proof struct {
+	UserID            uuid.UUID
+	DeviceID          uuid.UUID
+	CredentialVersion int64 // of the user at that login: a password change makes the proof void
+	IssuedAt          time.Time
+}
+
+// Keyring mints and reads proofs, and names accounts. It is safe for concurrent use.
+type Keyring struct {
+	keys   map[keyID]derived
+	newest keyID
+	now    func() time.Time
+}
+
+type keyID [6]byte
+
+type derived struct{ proof, account []byte }
+
+// NewKeyring derives the keys of proofs from refresh keys (HKDF, RFC 5869),
+// oldest first: at least 32 bytes each. The last one signs.
+func NewKeyring(now func() time.Time, materials ...[]byte) (*Keyring, error) {
+	if len(materials) == 0 {
+		return nil, errors.New("device: no key")
+	}
+	ring := &Keyring{keys: make(map[keyID]derived, len(materials)), now: now}
+	for i, material := range materials {
+		if len(material) < minMaterial {
+			return nil, fmt.Errorf("device: key %d has %d bytes, at least %d are needed", i+1, len(material), minMaterial)
+		}
+		var id keyID
+		name, err1 := hkdf.Key(sha256.New, material, nil, "pawl device key id v1", len(id))
+		proof, err2 := hkdf.Key(sha256.New, material, nil, "pawl device proof v1", sha256.Size)
+		account, err3 := hkdf.Key(sha256.New, material, nil, "pawl account name v1", sha256.Size)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, fmt.Errorf("device: deriving keys: %w", err)
+		}
+		copy(id[:], name)
+		ring.keys[id], ring.newest = derived{proof, account}, id
+	}
+	return ring, nil
+}
+
+// Mint writes a proof, issued now.
+func (k *Keyring) Mint(p Proof) secret.Text {
+	raw := make([]byte, 0, size)
+	raw = append(raw, version)
+	raw = append(raw, k.newest[:]...)
+	raw = append(raw, p.UserID[:]...)
+	raw = append(raw, p.DeviceID[:]...)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(p.CredentialVersion))
+	raw = binary.BigEndian.AppendUint64(raw, uint64(k.now().Unix()))
+	raw = append(raw, mac(k.keys[k.newest].proof, raw)...)
+	return secret.New(prefix + base64.RawURLEncoding.EncodeToString(raw))
+}
+
+// Parse reads a proof; false for whatever this ring did not mint, and for one
+// that is older than [Lifetime]. Whether its user still has the credential
+// version is the caller's to ask.
+func (k *Keyring) Parse(text secret.Text) (Proof, bool) {
+	encoded, ok := strings.CutPrefix(text.Reveal(), prefix)
+	if !ok || text.Len() != Length {
+		return Proof{}, false
+	}
+	var raw [size]byte
+	// The decoder skips line breaks; the length check catches them.
+	if n, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(encoded)); err != nil || n != size || raw[0] != version {
+		return Proof{}, false
+	}
+	var (
+		id keyID
+		p  Proof
+	)
+	rest := raw[1:]
+	rest = rest[copy(id[:], rest):]
+	rest = rest[copy(p.UserID[:], rest):]
+	rest = rest[copy(p.DeviceID[:], rest):]
+	p.CredentialVersion = int64(binary.BigEndian.Uint64(rest))
+	p.IssuedAt = time.Unix(int64(binary.BigEndian.Uint64(rest[8:])), 0).UTC()
+	key, known := k.keys[id]
+	if !known || !hmac.Equal(mac(key.proof, raw[:signedSize]), raw[signedSize:]) {
+		return Proof{}, false
+	}
+	return p, k.now().Before(p.IssuedAt.Add(Lifetime))
+}
+
+// Account is the name under which attempts at an account are counted, whether
+// the account exists or not: an HMAC of its normalised email in hexadecimal, so
+// that no store ever holds what somebody typed. It changes with the newest key.
+func (k *Keyring) Account(normalizedEmail string) string {
+	return hex.EncodeToString(mac(k.keys[k.newest].account, []byte(normalizedEmail)))
+}
+
+func mac(key, data []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(data)
+	return m.Sum(nil)
+}
