@@ -1,10 +1,37 @@
 package password
 
-// Occupy takes one slot of h, as a hash in progress does.
+import "context"
+
+// Occupy takes one slot of h, as a hash in progress does. The slot must be free.
 func Occupy(h *Hasher) (release func()) {
-	h.slots <- struct{}{}
-	return func() { <-h.slots }
+	if err := h.queue.enter(context.Background(), ""); err != nil {
+		panic(err)
+	}
+	return h.queue.leave
 }
+
+// Free is how many slots of h nobody has.
+func Free(h *Hasher) int {
+	h.queue.mu.Lock()
+	defer h.queue.mu.Unlock()
+	return h.queue.free
+}
+
+// Leaked is the rule of leaked passwords alone.
+func Leaked(text string) bool { return leaked(fold(text)) }
+
+// HasRun reports whether a run stands in a text of ASCII.
+func HasRun(text string) bool {
+	for i := range text {
+		if run([]rune(text[i:])) >= shortestRun {
+			return true
+		}
+	}
+	return false
+}
+
+// LeakedWords is the embedded list.
+func LeakedWords() []string { return leakedWords() }
 
 // DecodePHC reads an Argon2id hash and writes it again.
 func DecodePHC(text string) (params Params, again string, ok bool) {

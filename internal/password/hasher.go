@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
@@ -30,25 +28,18 @@ var (
 	ErrUnusable = fmt.Errorf("password: it must have 1 to %d bytes of UTF-8 without NUL", MaxBytes)
 )
 
-const (
-	queuePerSlot = 4
-	maxWait      = 2 * time.Second
-)
-
 // Hasher hashes and verifies passwords, so many at once and no more. It is safe
 // for concurrent use.
 type Hasher struct {
-	params  Params
-	decoy   argon2Hash
-	slots   chan struct{}
-	waiting atomic.Int64
-	queue   int64
+	params Params
+	decoy  argon2Hash
+	queue  *queue
 }
 
 // New makes a hasher that writes Argon2id hashes with params and computes at
 // most concurrency of them at once, each of which takes Params.MemoryKiB of
-// memory. Four times as many may wait, for two seconds at most. New takes as
-// long as one hash.
+// memory. Four times as many may wait, for two seconds at most, and no more than
+// four of them for one network. New takes as long as one hash.
 func New(params Params, concurrency int) (*Hasher, error) {
 	if !params.readable() {
 		return nil, errors.New("password: the cost must lie within memory 8 KiB per lane to 256 MiB, time 1 to 10, parallelism 1 to 4")
@@ -59,24 +50,23 @@ func New(params Params, concurrency int) (*Hasher, error) {
 	return &Hasher{
 		params: params,
 		decoy:  newArgon2Hash(params, rand.Text()),
-		slots:  make(chan struct{}, concurrency),
-		queue:  int64(concurrency) * queuePerSlot,
+		queue:  newQueue(concurrency),
 	}, nil
 }
 
 // Hash is the hash of a new password as a PHC string. The password is brought
-// into Unicode form NFKC first, so that it can be typed on any keyboard. Beyond
-// the errors above it returns the context's.
-func (h *Hasher) Hash(ctx context.Context, password secret.Text) (secret.Text, error) {
+// into Unicode form NFKC first, so that it can be typed on any keyboard. The
+// network is any text that stands for where the request came from; an empty one
+// is not limited by network. Beyond the errors above it returns the context's.
+func (h *Hasher) Hash(ctx context.Context, network string, password secret.Text) (secret.Text, error) {
 	text := password.Reveal()
 	if text == "" || !acceptable(text) || !utf8.ValidString(text) {
 		return secret.Text{}, ErrUnusable
 	}
-	leave, err := h.enter(ctx)
-	if err != nil {
+	if err := h.queue.enter(ctx, network); err != nil {
 		return secret.Text{}, err
 	}
-	defer leave()
+	defer h.queue.leave()
 	return secret.New(newArgon2Hash(h.params, norm.NFKC.String(text)).encode()), nil
 }
 
@@ -93,28 +83,27 @@ type Result struct {
 // bcrypt. Where there is no stored hash, or none that can be read within bounds,
 // and for a password that no hash can be of, it does the same work against a
 // decoy and says no: the time tells nobody which of them it was. A password that
-// is not in NFKC is tried in NFKC and then as sent, since imported hashes may be
-// of either. An error means that nothing was looked at.
-func (h *Hasher) Verify(ctx context.Context, stored, password secret.Text) (Result, error) {
-	leave, err := h.enter(ctx)
-	if err != nil {
+// is not in NFKC is tried in NFKC and as sent, always both, since imported hashes
+// may be of either. What takes longer or shorter is a readable hash of another
+// cost than today's: whoever must not tell that has to add a pause. The network
+// is that of [Hasher.Hash]. An error means that nothing was looked at.
+func (h *Hasher) Verify(ctx context.Context, network string, stored, password secret.Text) (Result, error) {
+	if err := h.queue.enter(ctx, network); err != nil {
 		return Result{}, err
 	}
-	defer leave()
+	defer h.queue.leave()
 	hash, known := h.read(stored)
 	text := password.Reveal()
 	if !acceptable(text) {
 		hash, known, text = h.decoy, false, ""
 	}
 	normal := norm.NFKC.String(text)
-	matches, asSent := hash.matches(normal), false
-	if !matches && normal != text {
-		matches, asSent = hash.matches(text), true
-	}
-	if !matches || !known {
+	inNormalForm := hash.matches(normal)
+	asSent := normal != text && hash.matches(text)
+	if !known || !inNormalForm && !asSent {
 		return Result{}, nil
 	}
-	return Result{OK: true, Upgrade: asSent || !hash.isToday(h.params)}, nil
+	return Result{OK: true, Upgrade: !inNormalForm || !hash.isToday(h.params)}, nil
 }
 
 // CheckHash says whether [Hasher.Verify] can read a stored hash; use it before
@@ -129,37 +118,6 @@ func CheckHash(stored secret.Text) error {
 // acceptable reports whether a hash of text can exist.
 func acceptable(text string) bool {
 	return len(text) <= MaxBytes && strings.IndexByte(text, 0) < 0
-}
-
-// enter waits for a slot; leave gives it back.
-func (h *Hasher) enter(ctx context.Context) (leave func(), err error) {
-	if ctx.Err() != nil {
-		return nil, contextError(ctx)
-	}
-	leave = func() { <-h.slots }
-	select {
-	case h.slots <- struct{}{}:
-		return leave, nil
-	default:
-	}
-	defer h.waiting.Add(-1)
-	if h.waiting.Add(1) > h.queue {
-		return nil, ErrOverloaded
-	}
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	select {
-	case h.slots <- struct{}{}:
-		return leave, nil
-	case <-timer.C:
-		return nil, ErrOverloaded
-	case <-ctx.Done():
-		return nil, contextError(ctx)
-	}
-}
-
-func contextError(ctx context.Context) error {
-	return fmt.Errorf("password: waiting for a turn: %w", ctx.Err())
 }
 
 // storedHash is a hash of a password by one scheme.

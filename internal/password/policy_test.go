@@ -12,22 +12,22 @@ import (
 
 func TestCheck(t *testing.T) {
 	none := []password.Problem(nil)
-	words := []string{"pawl", "auth.example.com", "al@example.com", "Grace.Hopper@example.com", ""}
+	words := []string{"pawl", "auth.example.com", "al@example.com", "Grace.Hopper@example.com", "\u03bf\u03b4\u03bf\u03c2@example.com", "letmein@example.com", ""}
 	for _, c := range []struct {
 		name, text string
 		want       []password.Problem
 	}{
 		{"a phrase", phrase, none},
-		{"15 characters", "abcdefghijklmno", none},
-		{"14 characters", "abcdefghijklmn", []password.Problem{password.TooShort}},
+		{"15 characters", "abydeighajklmno", none},
+		{"14 characters", "abydeighajklmn", []password.Problem{password.TooShort}},
 		{"empty", "", []password.Problem{password.TooShort}},
 		{"no digits, no capitals", "                x", none},
-		{"15 characters of many bytes", strings.Repeat("\U0001f600", 15), none},
-		{"14 characters of many bytes", strings.Repeat("\U0001f600", 14), []password.Problem{password.TooShort}},
-		{"30 code points that NFKC makes 15", strings.Repeat("e\u0301", 15), none},
-		{"28 code points that NFKC makes 14", strings.Repeat("e\u0301", 14), []password.Problem{password.TooShort}},
-		{"1024 bytes", strings.Repeat("a", 1024), none},
-		{"1025 bytes", strings.Repeat("a", 1025), []password.Problem{password.TooLong}},
+		{"15 characters of many bytes", emoji(15), none},
+		{"14 characters of many bytes", emoji(14), []password.Problem{password.TooShort}},
+		{"30 code points that NFKC makes 15", accents("aeiouycnszlrgkm"), none},
+		{"28 code points that NFKC makes 14", accents("aeiouycnszlrgk"), []password.Problem{password.TooShort}},
+		{"1024 bytes", strings.Repeat("correct horse b ", 64), none},
+		{"1025 bytes", strings.Repeat("correct horse b ", 64) + "a", []password.Problem{password.TooLong}},
 		{"a megabyte", strings.Repeat("a", 1<<20), []password.Problem{password.TooLong}},
 		{"the product's name", "my pawl password is long", []password.Problem{password.Contextual}},
 		{"in another case", "my PaWl password is long", []password.Problem{password.Contextual}},
@@ -36,7 +36,12 @@ func TestCheck(t *testing.T) {
 		{"the local part", "I am grace.hopper today", []password.Problem{password.Contextual}},
 		{"the domain alone", "mail at example.com, please", none},
 		{"a short local part", "salamanders are alive", none},
-		{"short and contextual", "pawl", []password.Problem{password.TooShort, password.Contextual}},
+		{"the local part with another sigma", "I am \u039f\u0394\u039f\u03a3 today", []password.Problem{password.Contextual}},
+		{"leaked", "Password1Password1", []password.Problem{password.Compromised}},
+		{"leaked and short", "trustno1", []password.Problem{password.TooShort, password.Compromised}},
+		{"leaked and contextual", "letmein letmein@example.com", []password.Problem{password.Contextual}},
+		{"short, leaked, contextual", "PAWLPAWL", []password.Problem{password.TooShort, password.Compromised, password.Contextual}},
+		{"short and contextual", "pawl.", []password.Problem{password.TooShort, password.Contextual}},
 		{"two words of the context", "pawl at auth.example.com", []password.Problem{password.Contextual}},
 	} {
 		if got := password.Check(secret.New(c.text), words...); !slices.Equal(got, c.want) {
@@ -47,6 +52,18 @@ func TestCheck(t *testing.T) {
 		t.Errorf("without context: got %v, want none", got)
 	}
 }
+
+// emoji are so many different characters of four bytes.
+func emoji(n int) string {
+	var text []rune
+	for i := range n {
+		text = append(text, '\U0001f600'+rune(i))
+	}
+	return string(text)
+}
+
+// accents puts an acute accent on each letter, as a character of its own.
+func accents(text string) string { return strings.Join(strings.Split(text, ""), "\u0301") + "\u0301" }
 
 func TestProblemInGraphQL(t *testing.T) {
 	for _, problem := range []password.Problem{
