@@ -39,6 +39,11 @@ lint: ## gofmt, go vet, golangci-lint
 generate: ## write generated code anew
 	go generate ./...
 
+.PHONY: passwords
+passwords: ## the embedded list of leaked passwords anew, from its published source (installs npm if missing)
+	@scripts/need npm
+	go run ./scripts/leakedlist
+
 .PHONY: verify
 verify: ## generated code and go.mod are what `make generate` and `go mod tidy` would write
 	scripts/verify-generated

@@ -25,9 +25,10 @@ const module = "github.com/pawlauth/pawl"
 // A folder under internal/ that is not listed is a noun: it knows secret alone.
 var mayImport = map[string][]string{
 	"cmd":              {"*"},
-	"graph":            {"internal/auth", "internal/session", "internal/token", "internal/user", "internal/password", "internal/refreshcookie", "internal/mediatype", "internal/secret"},
+	"graph":            {"internal/auth", "internal/session", "internal/token", "internal/user", "internal/password", "internal/refreshcookie", "internal/device", "internal/mediatype", "internal/secret"},
 	"internal/server":  {"internal/auth", "internal/refreshcookie", "internal/mediatype", "internal/secret"},
-	"internal/auth":    {"internal/session", "internal/ledger", "internal/user", "internal/token", "internal/password", "internal/throttle", "internal/revocation", "internal/secret"},
+	"internal/auth":    {"internal/session", "internal/ledger", "internal/user", "internal/token", "internal/password", "internal/throttle", "internal/device", "internal/audit", "internal/revocation", "internal/secret"},
+	"internal/audit":   {"internal/database", "internal/secret"},
 	"internal/ledger":  {"internal/session", "internal/database", "internal/secret"},
 	"internal/user":    {"internal/database", "internal/secret"},
 	"internal/secret":  {},
@@ -49,7 +50,7 @@ var onlyIn = []struct {
 }{
 	{"github.com/99designs/gqlgen", []string{"graph"}, false},
 	{"github.com/vektah/gqlparser", []string{"graph"}, false},
-	{"gorm.io", []string{"internal/database", "internal/ledger", "internal/user", "cmd"}, true},
+	{"gorm.io", []string{"internal/database", "internal/ledger", "internal/user", "internal/audit", "cmd"}, true},
 	{"github.com/jackc/pgx", []string{"internal/database", "internal/ledger", "internal/user", "cmd"}, true},
 	{"github.com/redis/go-redis", []string{"internal/session/redisstore", "internal/throttle", "internal/revocation", "internal/redistest", "cmd"}, true},
 	{"database/sql", []string{"internal/database", "internal/ledger", "internal/user", "migrations", "cmd"}, true},
@@ -59,8 +60,8 @@ var onlyIn = []struct {
 	{"github.com/pawlauth/pawl/internal/telemetry", []string{"internal/telemetry", "cmd"}, false},
 	{"github.com/alicebob/miniredis", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
-	{"pgregory.net/rapid", []string{"internal/session/sessiontest"}, true},
-	{"testing", []string{"internal/session/sessiontest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy"}, true},
+	{"pgregory.net/rapid", []string{"internal/session/sessiontest", "internal/throttle/throttletest"}, true},
+	{"testing", []string{"internal/session/sessiontest", "internal/throttle/throttletest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy"}, true},
 }
 
 type listed struct {

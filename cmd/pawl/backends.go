@@ -24,6 +24,8 @@ import (
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/memstore"
 	"github.com/pawlauth/pawl/internal/session/redisstore"
+	"github.com/pawlauth/pawl/internal/throttle"
+	"github.com/pawlauth/pawl/internal/throttle/redisthrottle"
 )
 
 // openDatabase opens the database that a PAWL_DATABASE_URL names.
@@ -90,18 +92,20 @@ const clusterLook = time.Second
 // redisTimeout bounds one attempt at one Redis command.
 const redisTimeout = 800 * time.Millisecond
 
-// hotState is where live sessions are kept, and how nodes hear of their ends.
+// hotState is where live sessions are kept, how nodes hear of their ends, and
+// where they count who tries to log in.
 type hotState struct {
 	store session.Store
 	feed  revocation.Feed
+	gates throttle.Store
 	close func() error
 }
 
 // openHotState makes the hot state of a Redis, or of this process alone where
 // there is no URL. The feed's reads block, so they get connections of their own.
-func openHotState(url, sentinelPassword secret.Text, log *slog.Logger) (hotState, error) {
+func openHotState(url, sentinelPassword secret.Text, log *slog.Logger, feedReset func()) (hotState, error) {
 	if url.IsEmpty() {
-		return hotState{memstore.New(time.Now), revocation.NewLocal(time.Now), func() error { return nil }}, nil
+		return hotState{memstore.New(time.Now), revocation.NewLocal(time.Now), throttle.NewMemory(time.Now), func() error { return nil }}, nil
 	}
 	client, err := redisClient(url, sentinelPassword)
 	if err != nil {
@@ -111,9 +115,12 @@ func openHotState(url, sentinelPassword secret.Text, log *slog.Logger) (hotState
 	if err != nil {
 		return hotState{}, err
 	}
+	feed := redisfeed.New(client, reading, log, time.Now)
+	feed.Reset = feedReset
 	return hotState{
 		store: redisstore.New(client, redisstore.Options{}),
-		feed:  redisfeed.New(client, reading, log, time.Now),
+		feed:  feed,
+		gates: redisthrottle.New(client, redisthrottle.Options{}),
 		close: func() error { return errors.Join(client.Close(), reading.Close()) },
 	}, nil
 }

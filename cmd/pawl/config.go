@@ -12,7 +12,9 @@ import (
 
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/server"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 )
 
@@ -26,7 +28,7 @@ type serverFlags struct {
 	Audience       string `env:"PAWL_AUDIENCE" default:"${audience}" placeholder:"NAME" help:"Audience (aud) of access tokens."`
 	AllowedOrigins string `env:"PAWL_ALLOWED_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may use the refresh cookie: exact scheme://host[:port], comma-separated.${origins_note}"`
 	WebviewOrigins string `env:"PAWL_WEBVIEW_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may carry refresh tokens in bodies (app webviews)."`
-	TrustedProxies string `env:"PAWL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"Peers whose X-Forwarded-For is believed, as 10.0.0.0/8."`
+	TrustedProxies string `env:"PAWL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"Peers whose X-Forwarded-For and X-Forwarded-Proto are believed, as 10.0.0.0/8."`
 	CookieSamesite string `env:"PAWL_COOKIE_SAMESITE" default:"strict" placeholder:"strict" help:"SameSite of the refresh cookie: strict, lax or none (adds Partitioned). Default: strict."`
 
 	AccessTTL      string `name:"access-ttl" env:"PAWL_ACCESS_TTL" default:"15m" placeholder:"15m" help:"Life of an access token, ${access_range}. Default: 15m."`
@@ -38,11 +40,14 @@ type serverFlags struct {
 	RefreshBinding string `env:"PAWL_REFRESH_BINDING" default:"none" placeholder:"none" help:"none, or ip: a refresh from another IPv4 address or IPv6 /64 ends the session. Default: none."`
 	Leeway         string `env:"PAWL_LEEWAY" default:"15s" placeholder:"15s" help:"Clock difference allowed to an access token, 0s to 60s. Default: 15s."`
 
-	Argon2Memory      string `name:"argon2-memory" env:"PAWL_ARGON2_MEMORY" default:"19456" placeholder:"KIB" help:"Memory of a password hash in KiB. Default: 19456."`
-	Argon2Time        string `name:"argon2-time" env:"PAWL_ARGON2_TIME" default:"2" placeholder:"N" help:"Passes of a password hash. Default: 2."`
-	Argon2Parallelism string `name:"argon2-parallelism" env:"PAWL_ARGON2_PARALLELISM" default:"1" placeholder:"N" help:"Lanes of a password hash. Default: 1."`
-	Argon2Concurrency string `name:"argon2-concurrency" env:"PAWL_ARGON2_CONCURRENCY" placeholder:"N" help:"Password hashes at a time. Default: the number of cores."`
-	LoginMinDuration  string `env:"PAWL_LOGIN_MIN_DURATION" default:"${login_min}" placeholder:"300ms" help:"The least time a login takes, 0s to 5s. Default: ${login_min}."`
+	Argon2Memory         string `name:"argon2-memory" env:"PAWL_ARGON2_MEMORY" default:"19456" placeholder:"KIB" help:"Memory of a password hash in KiB. Default: 19456."`
+	Argon2Time           string `name:"argon2-time" env:"PAWL_ARGON2_TIME" default:"2" placeholder:"N" help:"Passes of a password hash. Default: 2."`
+	Argon2Parallelism    string `name:"argon2-parallelism" env:"PAWL_ARGON2_PARALLELISM" default:"1" placeholder:"N" help:"Lanes of a password hash. Default: 1."`
+	Argon2Concurrency    string `name:"argon2-concurrency" env:"PAWL_ARGON2_CONCURRENCY" placeholder:"N" help:"Password hashes at a time. Default: the number of cores."`
+	LoginNetworkRate     string `env:"PAWL_LOGIN_NETWORK_RATE" default:"30/2s" placeholder:"30/2s" help:"Logins of one network: how many at once, and how long until one more; or off. Default: 30/2s."`
+	LoginAccountSchedule string `env:"PAWL_LOGIN_ACCOUNT_SCHEDULE" default:"5:30s,10:60s,20:5m,50:1h,100:24h" placeholder:"5:30s,…" help:"Failed logins of one account and the pause after so many; or off. Default: 5:30s,10:60s,20:5m,50:1h,100:24h."`
+	RefreshNetworkRate   string `env:"PAWL_REFRESH_NETWORK_RATE" default:"600/100ms" placeholder:"600/100ms" help:"Failed refreshes of one network on each server, like PAWL_LOGIN_NETWORK_RATE. Default: 600/100ms."`
+	LoginMinDuration     string `env:"PAWL_LOGIN_MIN_DURATION" default:"${login_min}" placeholder:"300ms" help:"The least time a login takes, 0s to 5s. Default: ${login_min}."`
 
 	Explorer      string `env:"PAWL_EXPLORER" default:"${explorer}" placeholder:"on|off" help:"Serve the explorer at /explorer. Default: ${explorer}."`
 	Introspection string `env:"PAWL_INTROSPECTION" default:"${introspection}" placeholder:"on|off" help:"Answer introspection queries. Default: ${introspection}."`
@@ -51,27 +56,52 @@ type serverFlags struct {
 	LogLevel      string `env:"PAWL_LOG_LEVEL" default:"info" placeholder:"info" help:"debug, info, warn or error. Default: info."`
 }
 
+// tlsFlags make the server speak TLS itself.
+type tlsFlags struct {
+	TLSCert string `name:"tls-cert" env:"PAWL_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, to serve HTTPS without a proxy; followed when it changes. Needs PAWL_TLS_KEY."`
+	TLSKey  string `name:"tls-key" env:"PAWL_TLS_KEY" placeholder:"FILE" help:"The certificate's private key in PEM."`
+}
+
+// certificate is the pair of both files, nil where neither is set.
+func (f tlsFlags) certificate() (*server.Certificate, error) {
+	switch {
+	case f.TLSCert == "" && f.TLSKey == "":
+		return nil, nil
+	case f.TLSCert == "":
+		return nil, &settingError{"PAWL_TLS_CERT", "must be set where PAWL_TLS_KEY is"}
+	case f.TLSKey == "":
+		return nil, &settingError{"PAWL_TLS_KEY", "must be set where PAWL_TLS_CERT is"}
+	}
+	certificate, err := server.LoadCertificate(f.TLSCert, f.TLSKey, time.Now)
+	if err != nil {
+		return nil, &settingError{"PAWL_TLS_CERT", "or PAWL_TLS_KEY: " + err.Error()}
+	}
+	return certificate, nil
+}
+
 // verifiedTokens is how many access tokens are remembered as verified, at less
 // than a kilobyte each: those of the clients that are active now.
 const verifiedTokens = 16_384
 
 // settings are what the flags come to.
 type settings struct {
-	addr, adminAddr string // adminAddr is empty for none
-	access          token.Config
-	allowedOrigins  []string // nil where none was set
-	webviewOrigins  []string
-	trustedProxies  []netip.Prefix
-	sameSite        http.SameSite
-	policy          session.Policy
-	argon2          password.Params
-	hashConcurrency int
-	loginMin        time.Duration
-	explorer        bool
-	introspection   bool
-	maxBody         int64
-	logText         bool
-	logLevel        slog.Level
+	addr, adminAddr        string // adminAddr is empty for none
+	access                 token.Config
+	allowedOrigins         []string // nil where none was set
+	webviewOrigins         []string
+	trustedProxies         []netip.Prefix
+	sameSite               http.SameSite
+	policy                 session.Policy
+	argon2                 password.Params
+	hashConcurrency        int
+	loginMin               time.Duration
+	loginRate, refreshRate throttle.Rate
+	loginSchedule          throttle.Schedule
+	explorer               bool
+	introspection          bool
+	maxBody                int64
+	logText                bool
+	logLevel               slog.Level
 
 	passwordWords []string // that no password may contain
 
@@ -81,7 +111,8 @@ type settings struct {
 	sentinelPass secret.Text
 	keysDir      string
 	secureCookie bool
-	staleAfter   time.Duration // 0: the feed is this process's own
+	certificate  *server.Certificate // nil: plain HTTP
+	staleAfter   time.Duration       // 0: the feed is this process's own
 	failOpen     bool
 	reconcile    time.Duration
 	developer    bool // errors may suggest, / leads to the explorer
@@ -112,6 +143,9 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 		},
 		policy:        f.policy(&r, l),
 		argon2:        f.argon2(&r, l),
+		loginRate:     r.rate("PAWL_LOGIN_NETWORK_RATE", f.LoginNetworkRate),
+		loginSchedule: r.schedule("PAWL_LOGIN_ACCOUNT_SCHEDULE", f.LoginAccountSchedule),
+		refreshRate:   r.rate("PAWL_REFRESH_NETWORK_RATE", f.RefreshNetworkRate),
 		loginMin:      r.duration("PAWL_LOGIN_MIN_DURATION", f.LoginMinDuration, 0, 5*time.Second),
 		explorer:      oneOf(&r, "PAWL_EXPLORER", f.Explorer, onOff),
 		introspection: oneOf(&r, "PAWL_INTROSPECTION", f.Introspection, onOff),

@@ -153,7 +153,7 @@ func prepareDev(ctx context.Context, db *gorm.DB, hasher *password.Hasher) error
 			}
 			continue
 		}
-		hash, err := hasher.Hash(ctx, secret.New(demoPassword))
+		hash, err := hasher.Hash(ctx, "", secret.New(demoPassword))
 		if err != nil {
 			return err
 		}

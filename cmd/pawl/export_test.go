@@ -1,5 +1,7 @@
 package main
 
+import "io"
+
 // What the tests of the program reach into it for.
 var (
 	Main          = main
@@ -21,4 +23,20 @@ func PlaceKeys(dir string, names ...string) error {
 // Parts of a Redis URL, for comparison.
 func (p redisPlace) Parts() (kind string, hosts []string, master, user, password string, db int, secure bool) {
 	return p.kind, p.hosts, p.master, p.user, p.password.Reveal(), p.db, p.secure
+}
+
+// Account is one that an import adds.
+type Account struct{ Email, Hash, Role string }
+
+// ReadAccounts reads an import; problems are those of its lines, by number.
+func ReadAccounts(file io.Reader) (accounts []Account, problems map[int]string, err error) {
+	read, bad, err := readAccounts(file)
+	for _, a := range read {
+		accounts = append(accounts, Account{a.email, a.hash.Reveal(), string(a.role)})
+	}
+	problems = map[int]string{}
+	for _, b := range bad {
+		problems[b.Line] += b.Problem
+	}
+	return accounts, problems, err
 }

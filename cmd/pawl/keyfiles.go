@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
 )
@@ -111,6 +113,15 @@ func (k keyFiles) rings() (*token.Keyring, *session.Keyring, error) {
 	}
 	ring, err := session.NewKeyring(refresh...)
 	return access, ring, err
+}
+
+// devices is the keyring of device proofs and account names.
+func (k keyFiles) devices(now func() time.Time) (*device.Keyring, error) {
+	materials := make([][]byte, len(k.refresh))
+	for i, r := range k.refresh {
+		materials[i] = r.key.Material
+	}
+	return device.NewKeyring(now, materials...)
 }
 
 // keyNames lists the key files of a folder, sorted by name.

@@ -46,12 +46,18 @@ type cli struct {
 		Enable  userEnableCmd  `cmd:"" help:"Unlock a disabled account."`
 		Delete  userDeleteCmd  `cmd:"" help:"Delete an account for good, and end all of the user's sessions."`
 		Role    userRoleCmd    `cmd:"" help:"Set a role, and end all of the user's sessions."`
+		Unlock  userUnlockCmd  `cmd:"" help:"Forget an account's failed logins, so that it may log in at once."`
 		List    userListCmd    `cmd:"" help:"List accounts."`
+		Import  userImportCmd  `cmd:"" help:"Add the accounts of a file, with the password hashes that they have: all that are new, or none."`
 	} `cmd:"" help:"Accounts."`
 	Session struct {
 		List   sessionListCmd   `cmd:"" help:"List a user's sessions that have not ended."`
 		Revoke sessionRevokeCmd `cmd:"" help:"End one session, or all of a user's."`
 	} `cmd:"" help:"Sessions, from the operator's seat."`
+	Audit struct {
+		List auditListCmd `cmd:"" help:"List events that matter to security, the newest first."`
+		Tail auditTailCmd `cmd:"" help:"Print the newest events, and then those that follow, until it is stopped."`
+	} `cmd:"" help:"What happened to accounts, sessions and servers."`
 	Keys struct {
 		Init keysInitCmd `cmd:"" help:"Make the first signing and refresh key. A folder that has keys is left alone."`
 		List keysListCmd `cmd:"" help:"List the keys of a folder."`

@@ -7,14 +7,18 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/graph"
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/device"
+	"github.com/pawlauth/pawl/internal/explorer"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
@@ -22,6 +26,7 @@ import (
 	"github.com/pawlauth/pawl/internal/server"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/telemetry"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -41,12 +46,15 @@ type node struct {
 	// ready is called once, when requests are answered. port is the public one.
 	ready func(port int)
 
-	signing *token.Keyring
-	keys    *session.Keyring
-	cookie  *refreshcookie.Cookie
-	hasher  *password.Hasher
-	metrics *telemetry.Metrics
-	web     *server.Server
+	signing      *token.Keyring
+	keys         *session.Keyring
+	devices      *device.Keyring
+	cookie       *refreshcookie.Cookie
+	deviceCookie *refreshcookie.Cookie
+	hasher       *password.Hasher
+	metrics      *telemetry.Metrics
+	events       atomic.Pointer[audit.Log] // nil before the database is open
+	web          *server.Server
 }
 
 // run serves until ctx ends, and returns nil after an orderly end: requests in
@@ -84,7 +92,7 @@ func (n *node) run(ctx context.Context) error {
 			stop(err)
 		}
 	})
-	n.log.Info("listening", "address", public[0].Addr().String())
+	n.log.Info("listening", "address", public[0].Addr().String(), "tls", n.certificate != nil)
 	err = n.work(ctx, public.Port(), func() { stop(nil); web.Wait() })
 	stop(err)
 	web.Wait()
@@ -101,13 +109,17 @@ func (n *node) build() error {
 	if err == nil {
 		n.signing, n.keys, err = files.rings()
 	}
+	if err == nil {
+		n.devices, err = files.devices(time.Now)
+	}
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}
 	if n.hasher, err = password.New(n.argon2, n.hashConcurrency); err != nil {
 		return &settingError{"PAWL_ARGON2_MEMORY", err.Error()}
 	}
-	n.cookie = refreshcookie.New(refreshcookie.Config{Secure: n.secureCookie, SameSite: n.sameSite})
+	travels := refreshcookie.Config{Secure: n.secureCookie, SameSite: n.sameSite}
+	n.cookie, n.deviceCookie = refreshcookie.New(travels), refreshcookie.NewDevice(travels)
 	n.metrics = telemetry.New(database.Statements(), time.Now)
 	return nil
 }
@@ -123,15 +135,20 @@ func (n *node) face(port int) (err error) {
 	config := server.Config{
 		JWKS:             n.signing.JWKS,
 		Cookie:           n.cookie,
+		DeviceCookie:     n.deviceCookie,
 		RootToExplorer:   n.developer,
 		AllowedOrigins:   n.allowedOrigins,
 		WebviewOrigins:   n.webviewOrigins,
 		TrustedProxies:   n.trustedProxies,
 		CrossSiteCookies: n.sameSite == http.SameSiteNoneMode,
+		Certificate:      n.certificate,
+		CrossOrigin:      func(c auth.Caller) { n.tell(audit.RequestCrossOriginRejected, c) },
 		Log:              n.log,
 	}
 	if n.explorer {
-		config.Explorer = explorer()
+		if config.Explorer, err = explorer.New(); err != nil {
+			return err
+		}
 	}
 	n.web, err = server.New(config)
 	return err
@@ -148,7 +165,7 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 	if err := database.Observe(db, time.Now, n.metrics.Statement); err != nil {
 		return err
 	}
-	hot, err := openHotState(n.redisURL, n.sentinelPass, n.log)
+	hot, err := openHotState(n.redisURL, n.sentinelPass, n.log, func() { n.tell(audit.FeedReset, auth.Caller{}) })
 	if err != nil {
 		return err
 	}
@@ -166,25 +183,33 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 		return ended(ctx, err)
 	}
 	warnRedis(ctx, n.settings, n.log)
-	service, err := n.service(db, hot)
+	events := audit.New(audit.Config{DB: db, Log: n.log, Now: time.Now})
+	n.events.Store(events)
+	service, err := n.service(db, hot, events)
 	if err != nil {
 		return err
 	}
 	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var written sync.WaitGroup
+	written.Go(func() { events.Run(behind) })
+	events.Record(audit.Event{Name: audit.ServerStarted})
 	ran := make(chan error, 1)
 	go func() { ran <- service.Run(behind) }()
-	err = n.answer(ctx, service, port, ran, lost)
+	err = n.answer(ctx, service, events, port, ran, lost)
 	drain()
+	events.Record(audit.Event{Name: audit.ServerStopped})
 	stop()
-	return errors.Join(err, <-ran)
+	err = errors.Join(err, <-ran)
+	written.Wait()
+	return err
 }
 
 // answer opens the API as soon as the revocations are known, and returns when
 // ctx ends, or something without which requests must not be answered.
-func (n *node) answer(ctx context.Context, service *auth.Service, port int, ran chan error, lost <-chan struct{}) error {
+func (n *node) answer(ctx context.Context, service *auth.Service, events *audit.Log, port int, ran chan error, lost <-chan struct{}) error {
 	handler, err := graph.NewHandler(graph.Config{
-		Auth: service, Cookie: n.cookie, MaxBody: n.maxBody,
-		Introspection: n.introspection, Suggestions: n.developer,
+		Auth: service, Cookie: n.cookie, DeviceCookie: n.deviceCookie, MaxBody: n.maxBody,
+		Introspection: n.introspection, Suggestions: n.developer, Refused: n.refused,
 		Log: n.log, Now: time.Now,
 	})
 	if err != nil {
@@ -208,12 +233,35 @@ func (n *node) answer(ctx context.Context, service *auth.Service, port int, ran 
 			look.Stop()
 			n.web.Open(n.metrics.InFlight(handler))
 			n.log.Info("ready")
+			events.Record(audit.Event{Name: audit.ServerReady})
 			n.ready(port)
 		}
 	}
 }
 
-func (n *node) service(db *gorm.DB, hot hotState) (*auth.Service, error) {
+// refused records what GraphQL refused.
+func (n *node) refused(ctx context.Context, code string) {
+	name := audit.RequestOperationLimit
+	if code == "CROSS_ORIGIN_REQUEST" {
+		name = audit.RequestCrossOriginRejected
+	}
+	n.tell(name, auth.CallerFrom(ctx))
+}
+
+// tell records an event of a caller's, or of nobody's.
+func (n *node) tell(name audit.Name, c auth.Caller) {
+	events := n.events.Load()
+	if events == nil {
+		return
+	}
+	e := audit.Event{Name: name, UserAgent: c.UserAgent}
+	if c.Address.IsValid() {
+		e.Address = c.Address.String()
+	}
+	events.Record(e)
+}
+
+func (n *node) service(db *gorm.DB, hot hotState, events *audit.Log) (*auth.Service, error) {
 	issuer, err := token.NewIssuer(n.signing, n.access, time.Now)
 	if err != nil {
 		return nil, err
@@ -234,6 +282,13 @@ func (n *node) service(db *gorm.DB, hot hotState) (*auth.Service, error) {
 		Feed:             hot.feed,
 		Revoked:          revoked,
 		Policy:           n.policy,
+		Devices:          n.devices,
+		Audit:            events,
+		Throttle:         hot.gates,
+		LoginRate:        n.loginRate,
+		LoginSchedule:    n.loginSchedule,
+		Refreshes:        throttle.NewMemory(time.Now),
+		RefreshRate:      n.refreshRate,
 		ReconcileEvery:   n.reconcile,
 		StaleAfter:       n.staleAfter,
 		FailOpen:         n.failOpen,

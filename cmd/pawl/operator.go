@@ -10,10 +10,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/user"
 	"github.com/pawlauth/pawl/migrations"
 )
@@ -21,8 +23,9 @@ import (
 // operator is what commands about accounts and sessions work with.
 type operator struct {
 	*auth.Accounts
-	db  *gorm.DB
-	err streams
+	db    *gorm.DB
+	gates throttle.Store // nil where PAWL_REDIS_URL is not set
+	err   streams
 }
 
 // operate opens the stores of the flags for f. Redis is optional: without it
@@ -42,16 +45,23 @@ func (f storeFlags) operate(io streams, work func(context.Context, *operator) er
 	if err := checkSchema(ctx, db); err != nil {
 		return err
 	}
-	op := &operator{db: db, err: io, Accounts: &auth.Accounts{Users: user.New(db, time.Now), Ledger: ledger.New(db, time.Now)}}
+	events := audit.New(audit.Config{DB: db, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	op := &operator{db: db, err: io, Accounts: &auth.Accounts{
+		Users: user.New(db, time.Now), Ledger: ledger.New(db, time.Now), Audit: events,
+	}}
 	if f.RedisURL != "" {
-		hot, err := openHotState(secret.New(f.RedisURL), secret.New(f.RedisSentinelPassword), slog.New(slog.DiscardHandler))
+		hot, err := openHotState(secret.New(f.RedisURL), secret.New(f.RedisSentinelPassword), slog.New(slog.DiscardHandler), func() {})
 		if err != nil {
 			return err
 		}
 		defer func() { _ = hot.close() }()
-		op.Store, op.Feed = hot.store, hot.feed
+		op.Store, op.Feed, op.gates = hot.store, hot.feed, hot.gates
 	}
-	return work(ctx, op)
+	err = work(ctx, op)
+	if told := events.Flush(ctx); told != nil && err == nil {
+		_, _ = fmt.Fprintln(io.err, "The change is made, but no event of it could be written: "+plain(told))
+	}
+	return err
 }
 
 // checkSchema refuses a database that does not answer or whose schema is behind.

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/pawlauth/pawl/internal/server"
+	"github.com/pawlauth/pawl/internal/throttle"
 )
 
 // reader turns text into values and remembers the first setting that was wrong.
@@ -45,6 +46,24 @@ func oneOf[T any](r *reader, setting, text string, words choices[T]) (value T) {
 	}
 	r.refuse(setting, "must be one of: "+strings.Join(names, ", "))
 	return value
+}
+
+// rate reads how often a network may do something.
+func (r *reader) rate(setting, text string) throttle.Rate {
+	rate, err := throttle.ParseRate(text)
+	if err != nil {
+		r.refuse(setting, "must be how many at once and how long until one more, as in 30/2s, or off")
+	}
+	return rate
+}
+
+// schedule reads the pauses after failures.
+func (r *reader) schedule(setting, text string) throttle.Schedule {
+	schedule, err := throttle.ParseSchedule(text)
+	if err != nil {
+		r.refuse(setting, "must be growing numbers of failures with the pause after each, as in 5:30s,10:60s,20:5m, or off")
+	}
+	return schedule
 }
 
 // duration reads a duration with units; a bare number is refused, 0 too.

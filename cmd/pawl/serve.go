@@ -15,6 +15,7 @@ const followServe = 30 * time.Second
 type serveCmd struct {
 	serverFlags  `embed:""`
 	storeFlags   `embed:""`
+	tlsFlags     `embed:""`
 	SessionStore string `env:"PAWL_SESSION_STORE" default:"redis" placeholder:"redis" help:"Where live sessions are kept: redis, or memory for a single node. Default: redis."`
 	StaleAfter   string `name:"revocation-stale-after" env:"PAWL_REVOCATION_STALE_AFTER" default:"3s" placeholder:"3s" help:"Without news of ended sessions for this long, access tokens are checked one by one, 500ms to 1m. Default: 3s."`
 	Fail         string `name:"revocation-fail" env:"PAWL_REVOCATION_FAIL" default:"closed" placeholder:"closed" help:"When that is impossible too: closed refuses access tokens as UNAVAILABLE, open accepts them until they expire. Default: closed."`
@@ -33,6 +34,9 @@ func (c *serveCmd) Run(io streams) error {
 	s, err := c.serverFlags.settings(limits{shortest: time.Minute, argon2Floor: true})
 	if err == nil {
 		err = c.stores(&s)
+	}
+	if err == nil {
+		s.certificate, err = c.certificate()
 	}
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -50,6 +51,7 @@ func (c *userAddCmd) Run(io streams) error {
 			return errTaken
 		}
 		if err == nil {
+			op.Audit.Record(audit.Event{Name: audit.UserAdded, UserID: u.ID})
 			_, _ = fmt.Fprintf(io.out, "added %s (%s) with id %s\n", u.Email, u.Role, u.ID)
 		}
 		return databaseError(err)
@@ -110,6 +112,9 @@ type userDeleteCmd struct {
 func (c *userDeleteCmd) Run(io streams) error {
 	return c.change(io, c.Email, "deleted", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
 		effect, err := op.Delete(ctx, u.ID)
+		if err == nil {
+			err = audit.Scrub(ctx, op.db, u.ID)
+		}
 		return effect, databaseError(err)
 	})
 }
@@ -205,7 +210,7 @@ func (f passwordFlag) newPassword(ctx context.Context, io streams, email string)
 	if err != nil {
 		return hash, err
 	}
-	return hasher.Hash(ctx, text)
+	return hasher.Hash(ctx, "", text)
 }
 
 func problemText(p password.Problem) string {
@@ -214,6 +219,8 @@ func problemText(p password.Problem) string {
 		return fmt.Sprintf("has fewer than %d characters", password.MinLength)
 	case password.TooLong:
 		return fmt.Sprintf("has more than %d bytes", password.MaxBytes)
+	case password.Compromised:
+		return "is on the list of leaked passwords, or hardly more than an entry of it"
 	case password.Contextual:
 		return "contains the product's name, the email address or the host of PAWL_ISSUER"
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -23,6 +24,8 @@ type Accounts struct {
 	// known. Servers follow the ledger then.
 	Store session.Store
 	Feed  revocation.Feed
+	// Audit is told of every change. Optional.
+	Audit *audit.Log
 }
 
 // ErrSessionsLive says that the account was changed and its sessions could not
@@ -45,6 +48,7 @@ func (a *Accounts) SetPassword(ctx context.Context, id uuid.UUID, hash secret.Te
 	if err := a.Users.ResetPassword(ctx, id, hash); err != nil {
 		return Effect{}, fmt.Errorf("setting the password: %w", err)
 	}
+	a.tell(audit.Event{Name: audit.PasswordChanged, UserID: id})
 	return a.endAll(ctx, id, session.ReasonPassword)
 }
 
@@ -53,6 +57,7 @@ func (a *Accounts) SetRole(ctx context.Context, id uuid.UUID, role user.Role) (E
 	if err := a.Users.SetRole(ctx, id, role); err != nil {
 		return Effect{}, fmt.Errorf("setting the role: %w", err)
 	}
+	a.tell(audit.Event{Name: audit.UserRoleChanged, UserID: id})
 	return a.endAll(ctx, id, session.ReasonRole)
 }
 
@@ -61,6 +66,7 @@ func (a *Accounts) Disable(ctx context.Context, id uuid.UUID) (Effect, error) {
 	if err := a.Users.SetStatus(ctx, id, user.StatusDisabled); err != nil {
 		return Effect{}, fmt.Errorf("disabling the user: %w", err)
 	}
+	a.tell(audit.Event{Name: audit.UserDisabled, UserID: id})
 	return a.endAll(ctx, id, session.ReasonDisabled)
 }
 
@@ -69,6 +75,7 @@ func (a *Accounts) Enable(ctx context.Context, id uuid.UUID) error {
 	if err := a.Users.SetStatus(ctx, id, user.StatusActive); err != nil {
 		return fmt.Errorf("enabling the user: %w", err)
 	}
+	a.tell(audit.Event{Name: audit.UserEnabled, UserID: id})
 	return nil
 }
 
@@ -77,6 +84,7 @@ func (a *Accounts) Delete(ctx context.Context, id uuid.UUID) (Effect, error) {
 	if err := a.Users.Delete(ctx, id); err != nil {
 		return Effect{}, fmt.Errorf("deleting the user: %w", err)
 	}
+	a.tell(audit.Event{Name: audit.UserDeleted, UserID: id})
 	return a.endAll(ctx, id, session.ReasonDeleted)
 }
 
@@ -103,6 +111,12 @@ func (a *Accounts) endAll(ctx context.Context, userID uuid.UUID, reason session.
 }
 
 func (a *Accounts) spread(ctx context.Context, userID uuid.UUID, ends []session.End) Effect {
+	for _, end := range ends {
+		a.tell(audit.Event{
+			Name: audit.SessionRevoked, UserID: userID, SessionID: end.SessionID,
+			Details: map[string]string{"reason": string(end.Reason), "by": "operator"},
+		})
+	}
 	effect := Effect{Ended: sessionIDs(ends)}
 	if a.Store == nil || a.Feed == nil {
 		return effect
@@ -113,4 +127,10 @@ func (a *Accounts) spread(ctx context.Context, userID uuid.UUID, ends []session.
 	effect.Delay = a.Feed.Publish(ctx, effect.Ended...)
 	effect.AtOnce = effect.Delay == nil
 	return effect
+}
+
+func (a *Accounts) tell(e audit.Event) {
+	if a.Audit != nil {
+		a.Audit.Record(e)
+	}
 }

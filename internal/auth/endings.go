@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
@@ -33,22 +34,36 @@ type endings struct {
 	log      *slog.Logger
 	now      func() time.Time
 	counted  func(session.Reason)
+	audit    *audit.Log
 	debts    debts
 }
 
 func newEndings(c Config) *endings {
 	return &endings{
 		ledger: c.Ledger, store: c.Store, revoked: c.Revoked, feed: c.Feed, absolute: c.Policy.Absolute,
-		log: c.Log, now: c.Now, counted: c.Observer.Ended,
+		log: c.Log, now: c.Now, counted: c.Observer.Ended, audit: c.Audit,
 		debts: debts{owed: make(map[debtKey]debt)},
 	}
 }
 
-// count tells the observer of ends that are new. Each end is counted where it
-// came about, and not where it is repeated to somebody who missed it.
-func (e *endings) count(ends []session.End) {
+// count tells the observer and the audit log of ends that are new. Each end is
+// counted where it came about, and not where it is repeated to somebody who
+// missed it.
+func (e *endings) count(ctx context.Context, userID uuid.UUID, ends []session.End) {
+	c := CallerFrom(ctx)
 	for _, end := range ends {
 		e.counted(end.Reason)
+		event := audit.Event{
+			Name: audit.SessionRevoked, UserID: userID, SessionID: end.SessionID,
+			Address: c.ipAddress(), UserAgent: c.UserAgent, Details: map[string]string{"reason": string(end.Reason)},
+		}
+		switch end.Reason {
+		case session.ReasonReuse, session.ReasonBinding:
+			continue // told of where both presenters are known
+		case session.ReasonEvicted:
+			event.Name, event.Details = audit.SessionEvicted, nil
+		}
+		e.audit.Record(event)
 	}
 }
 
@@ -92,7 +107,7 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 	if err := e.store.Revoke(ctx, userID, []session.End{end}); err != nil {
 		return false, err
 	}
-	e.count([]session.End{end})
+	e.count(ctx, userID, []session.End{end})
 	e.announce(ctx, []session.End{end})
 	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
 	return true, nil
@@ -100,7 +115,7 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 
 // ended counts ends that the ledger took this moment, and spreads them.
 func (e *endings) ended(ctx context.Context, userID uuid.UUID, ends []session.End) {
-	e.count(ends)
+	e.count(ctx, userID, ends)
 	e.spread(ctx, userID, ends)
 }
 
@@ -129,7 +144,7 @@ func (e *endings) found(ctx context.Context, userID uuid.UUID, ends []session.En
 	if len(ends) == 0 {
 		return
 	}
-	e.count(ends)
+	e.count(ctx, userID, ends)
 	e.announce(ctx, ends)
 	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
@@ -147,11 +162,24 @@ func (e *endings) remember(userID uuid.UUID, end session.End) {
 	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
 }
 
-// announce ends access tokens, here and on the other nodes.
+// repeat tells the ledger of an end that this node knows of: a failover of the
+// database may have lost it.
+func (e *endings) repeat(userID, sessionID uuid.UUID) {
+	end := session.End{SessionID: sessionID, ExpiresAt: e.now().Add(e.absolute), Reason: session.ReasonRevoked}
+	e.debts.add(e.log, debt{userID: userID, end: end, toLedger: true})
+}
+
+// announce ends access tokens, here and on the other nodes. What this node knew
+// already has been announced.
 func (e *endings) announce(ctx context.Context, ends []session.End) {
-	ids := make([]uuid.UUID, len(ends))
-	for i, end := range ends {
-		ids[i] = end.SessionID
+	var ids []uuid.UUID
+	for _, end := range ends {
+		if !e.revoked.Contains(end.SessionID) {
+			ids = append(ids, end.SessionID)
+		}
+	}
+	if len(ids) == 0 {
+		return
 	}
 	e.revoked.Add(e.now(), ids...)
 	if err := e.feed.Publish(ctx, ids...); err != nil {

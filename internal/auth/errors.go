@@ -50,6 +50,15 @@ type InputError struct {
 
 func (e *InputError) Error() string { return fmt.Sprintf("auth: %s: %s", e.Field, e.Message) }
 
+// RateLimitedError: too many refreshes of the caller's network failed. Nothing
+// may be concluded about the session.
+type RateLimitedError struct{ Wait time.Duration }
+
+func (e *RateLimitedError) Error() string { return "auth: too many refreshes failed" }
+
+// RetryAfter is the wait in whole seconds, rounded up.
+func (e *RateLimitedError) RetryAfter() int { return wholeSeconds(e.Wait) }
+
 // InvalidCredentialsError is the one answer to a login or password check that
 // failed, whatever the cause.
 type InvalidCredentialsError struct{ Message string }
@@ -73,9 +82,9 @@ type TooManyAttemptsError struct {
 }
 
 // RetryAfter is the wait in whole seconds, rounded up.
-func (e TooManyAttemptsError) RetryAfter() int {
-	return int((e.Wait + time.Second - 1) / time.Second)
-}
+func (e TooManyAttemptsError) RetryAfter() int { return wholeSeconds(e.Wait) }
+
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // IsLoginResult makes the error a LoginResult.
 func (TooManyAttemptsError) IsLoginResult() {}

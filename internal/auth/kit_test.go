@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,8 +16,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/revocation"
@@ -24,6 +27,7 @@ import (
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/memstore"
 	"github.com/pawlauth/pawl/internal/session/redisstore"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -126,6 +130,7 @@ type world struct {
 	clock  *clock
 	db     *gorm.DB
 	dbDown atomic.Bool
+	dbLost atomic.Bool // a session's row is written, and the answer to it lost
 	hot    *hotStore
 	users  *user.Users
 	ledger *ledger.Ledger
@@ -134,8 +139,12 @@ type world struct {
 	feed   *feed
 	open   bool // fail open
 	seen   *seen
+	audit  *audit.Log
 	svc    *auth.Service
 	user   user.User
+
+	loginRate, refreshRate throttle.Rate // off unless set, and restarted
+	loginSchedule          throttle.Schedule
 }
 
 // each runs a test on the memory store and on Redis scripts in process.
@@ -174,7 +183,7 @@ func newWorld(t *testing.T) *world {
 	w.hot.Store = memstore.New(w.clock.now)
 	w.restart()
 
-	hash, err := w.svc.Hasher.Hash(t.Context(), secret.New(goodPassword))
+	hash, err := w.svc.Hasher.Hash(t.Context(), "", secret.New(goodPassword))
 	w.must(err)
 	w.user, err = w.users.Add(t.Context(), "ada@example.com", hash, user.RoleUser)
 	w.must(err)
@@ -196,10 +205,15 @@ func (w *world) restart(keys ...session.Key) {
 	w.must(err)
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 2)
 	w.must(err)
+	devices, err := device.NewKeyring(w.clock.now, refresh.Material)
+	w.must(err)
+	w.audit = audit.New(audit.Config{DB: w.db, Log: slog.New(slog.DiscardHandler), Now: w.clock.now})
 	w.feed = &feed{Local: revocation.NewLocal(w.clock.now)}
 	w.svc, err = auth.New(auth.Config{
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
+		Devices: devices, Audit: w.audit, Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
+		LoginRate: w.loginRate, LoginSchedule: w.loginSchedule, RefreshRate: w.refreshRate,
 		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
 	})
 	w.must(err)
@@ -212,7 +226,13 @@ func (w *world) breakable() {
 			_ = db.AddError(errDown)
 		}
 	}
+	lose := func(db *gorm.DB) {
+		if w.dbLost.Load() && strings.Contains(db.Statement.SQL.String(), "INSERT INTO sessions") {
+			_ = db.AddError(errDown)
+		}
+	}
 	w.must(errors.Join(
+		w.db.Callback().Raw().After("gorm:raw").Register("lost", lose),
 		w.db.Callback().Query().Before("gorm:query").Register("down", fail),
 		w.db.Callback().Row().Before("gorm:row").Register("down", fail),
 		w.db.Callback().Raw().Before("gorm:raw").Register("down", fail),

@@ -42,11 +42,25 @@ func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResu
 		s.Observer.Login(LoginRejected, s.Now().Sub(started))
 		return nil, err
 	}
-	// The network's and the account's gates stand here, charged before any work.
 	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
-	payload, err := s.login(ctx, c, in, device)
+	a := s.loginLane(c, in)
+	if err = s.enter(ctx, c, a); err != nil { // before any work, and told at once
+		s.Observer.Login(loginOutcome(err), s.Now().Sub(started))
+		return loginResult(nil, s.refusedAttempt(c, a, err))
+	}
+	payload, err := s.login(ctx, c, in, device, a)
+	s.leave(ctx, a, err)
 	s.Observer.Login(loginOutcome(err), s.Now().Sub(started))
+	s.witnessLogin(c, a, payload, err)
 	s.holdUntil(started.Add(s.LoginMinDuration))
+	return loginResult(payload, err)
+}
+
+// loginResult turns what a person must read into data.
+func loginResult(payload *LoginPayload, err error) (LoginResult, error) {
+	if closed, ok := errors.AsType[*throttled](err); ok {
+		return closed.tooManyAttempts(), nil
+	}
 	switch {
 	case errors.Is(err, errCredentials):
 		return invalidCredentials(), nil
@@ -65,8 +79,8 @@ func admit(c Caller, in LoginInput) (string, error) {
 	return cleanDeviceName(in.DeviceName)
 }
 
-func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device string) (*LoginPayload, error) {
-	u, err := s.verifyLogin(ctx, in)
+func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device string, a *attempt) (*LoginPayload, error) {
+	u, err := s.verifyLogin(ctx, c, in, a)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +94,7 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 		if !errors.Is(err, errCredentials) {
 			// Nobody will ever hold its token: it must not stay in the list.
 			end := session.End{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted}
-			s.endings.count([]session.End{end})
+			s.endings.count(ctx, u.ID, []session.End{end})
 			s.endings.remember(u.ID, end)
 		}
 		return nil, err
@@ -88,33 +102,43 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 	if in.RefreshTokenDelivery == session.DeliveryCookie {
 		s.endReplaced(ctx, c)
 	}
-	return &LoginPayload{Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), User: u}, nil
+	return &LoginPayload{
+		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), User: u,
+		DeviceProof: DeviceProof{proof: s.prove(a, u), delivery: in.RefreshTokenDelivery},
+	}, nil
 }
 
 // verifyLogin is the user of an email and a password; errCredentials for every
 // mismatch, after the same work.
-func (s *Service) verifyLogin(ctx context.Context, in LoginInput) (user.User, error) {
+func (s *Service) verifyLogin(ctx context.Context, c Caller, in LoginInput, a *attempt) (user.User, error) {
 	lookup, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	u, err := s.Users.ByEmail(lookup, in.Email.Reveal())
 	if err != nil && !errors.Is(err, user.ErrNotFound) && !errors.Is(err, user.ErrEmail) {
 		return u, s.unavailable("user row", err)
 	}
+	if err := s.recognise(ctx, a, u); err != nil {
+		return u, err
+	}
 	// An unknown user has no hash, and the hasher works on a decoy then.
-	return u, s.verifyPassword(ctx, u, in.Password)
+	return u, s.verifyPassword(ctx, c, u, in.Password)
 }
 
 // verifyPassword checks a user's password and brings an old hash up to date.
-func (s *Service) verifyPassword(ctx context.Context, u user.User, given secret.Text) error {
-	result, err := s.Hasher.Verify(ctx, u.PasswordHash, given)
+func (s *Service) verifyPassword(ctx context.Context, c Caller, u user.User, given secret.Text) error {
+	result, err := s.Hasher.Verify(ctx, network(c.Address), u.PasswordHash, given)
 	switch {
 	case errors.Is(err, password.ErrOverloaded):
 		s.Log.Warn("more passwords wait to be checked than PAWL_ARGON2_CONCURRENCY allows for; a login was refused")
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case err != nil:
 		return s.unavailable("password check", err)
-	case !result.OK || u.Status != user.StatusActive:
-		return errCredentials
+	case u.ID == uuid.Nil:
+		return fmt.Errorf("%w: unknown email", errCredentials)
+	case !result.OK:
+		return fmt.Errorf("%w: wrong password", errCredentials)
+	case u.Status != user.StatusActive:
+		return fmt.Errorf("%w: the user is %s", errCredentials, u.Status)
 	case result.Upgrade:
 		s.upgradeHash(ctx, u, given)
 	}
@@ -123,7 +147,7 @@ func (s *Service) verifyPassword(ctx context.Context, u user.User, given secret.
 
 // upgradeHash replaces a hash of older cost. Failing is no reason to refuse the login.
 func (s *Service) upgradeHash(ctx context.Context, u user.User, given secret.Text) {
-	hash, err := s.Hasher.Hash(ctx, given)
+	hash, err := s.Hasher.Hash(ctx, "", given)
 	if err == nil {
 		write, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
@@ -184,6 +208,8 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 		return nil, errCredentials
 	}
 	if err != nil {
+		// The row may be there all the same, of a session that nobody holds.
+		s.endings.remember(u.ID, session.End{SessionID: id, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted})
 		return nil, s.unavailable("beginning a session", err)
 	}
 	return &begun{state: state, credential: Credential{token: refresh, delivery: delivery}, access: access}, nil

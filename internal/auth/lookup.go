@@ -12,6 +12,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
@@ -35,6 +36,7 @@ type lookups struct {
 	ledger   *ledger.Ledger
 	failOpen bool
 	log      *slog.Logger
+	audit    *audit.Log
 	now      func() time.Time
 
 	answers *lru.Cache[uuid.UUID, lookup]
@@ -53,7 +55,7 @@ func newLookups(c Config) *lookups {
 	if err != nil {
 		panic(err) // only a size that is not positive is refused
 	}
-	return &lookups{store: c.Store, ledger: c.Ledger, failOpen: c.FailOpen, log: c.Log, now: c.Now, answers: answers}
+	return &lookups{store: c.Store, ledger: c.Ledger, failOpen: c.FailOpen, log: c.Log, audit: c.Audit, now: c.Now, answers: answers}
 }
 
 // check reports ErrSessionRevoked for a session that ended, and ErrUnavailable
@@ -91,6 +93,7 @@ func (l *lookups) ask(ctx context.Context, claims *token.Claims) error {
 		return ErrSessionRevoked
 	case l.failOpen:
 		l.log.Warn("an access token was accepted although nobody can tell whether its session ended", "session", claims.SessionID.String(), "error", err)
+		l.audit.Record(audit.Event{Name: audit.AccessFailOpen, UserID: claims.UserID, SessionID: claims.SessionID})
 		return nil
 	}
 	l.log.Warn("store unavailable", "operation", "looking up a session", "error", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/revocation"
+	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -403,6 +404,32 @@ func TestLateCheckpointBeforeTheNextLoss(t *testing.T) {
 	})
 }
 
+// A login that the ledger took without saying so leaves no session behind.
+func TestLoginWithLostAnswerIsEnded(t *testing.T) {
+	each(t, func(w *world) {
+		w.dbLost.Store(true)
+		_, err := w.svc.Login(w.Context(), phone, auth.LoginInput{
+			Email: secret.New("ada@example.com"), Password: secret.New(goodPassword), RefreshTokenDelivery: session.DeliveryBody,
+		})
+		if !errors.Is(err, auth.ErrUnavailable) {
+			t.Fatalf("login: got %v, want UNAVAILABLE", err)
+		}
+		w.dbLost.Store(false)
+		rows := func() int {
+			entries, err := w.ledger.ListByUser(w.Context(), w.user.ID)
+			w.must(err)
+			return len(entries)
+		}
+		if got := rows(); got != 1 {
+			t.Fatalf("rows: got %d, want the one that nobody holds", got)
+		}
+		w.svc.Settle(w.Context())
+		if got := rows(); got != 0 {
+			t.Errorf("rows after the repair: got %d, want none", got)
+		}
+	})
+}
+
 // Hot state that forgot an end does not count while this node knows better.
 func TestRevokedSetGuardsRefreshes(t *testing.T) {
 	each(t, func(w *world) {
@@ -412,6 +439,18 @@ func TestRevokedSetGuardsRefreshes(t *testing.T) {
 		w.logout(c)
 		w.rollBack(snapshot)
 		c.wants(c.token, auth.ErrRefreshRevoked)
+	})
+}
+
+// A ledger that forgot an end, as a failover of the database may, hears of it again.
+func TestForgetfulLedgerIsTold(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.logout(c)
+		w.must(w.db.Exec("UPDATE sessions SET revoked_at = NULL, reason = NULL").Error)
+		c.wants(c.token, auth.ErrRefreshRevoked)
+		w.svc.Settle(w.Context())
+		c.inLedger(true, session.ReasonRevoked)
 	})
 }
 

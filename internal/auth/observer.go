@@ -44,6 +44,7 @@ type LoginOutcome string
 const (
 	LoginSucceeded   LoginOutcome = "succeeded"   // a session began
 	LoginInvalid     LoginOutcome = "invalid"     // no active user with this email and password
+	LoginThrottled   LoginOutcome = "throttled"   // too many attempts from this network or at this account
 	LoginRejected    LoginOutcome = "rejected"    // an argument or the channel could not be accepted
 	LoginOverloaded  LoginOutcome = "overloaded"  // too many passwords wait to be checked
 	LoginUnavailable LoginOutcome = "unavailable" // a store did not answer
@@ -52,14 +53,17 @@ const (
 
 // LoginOutcomes lists every word that a login can come to.
 func LoginOutcomes() []LoginOutcome {
-	return []LoginOutcome{LoginSucceeded, LoginInvalid, LoginRejected, LoginOverloaded, LoginUnavailable, LoginFailed}
+	return []LoginOutcome{LoginSucceeded, LoginInvalid, LoginThrottled, LoginRejected, LoginOverloaded, LoginUnavailable, LoginFailed}
 }
 
 // loginOutcome is the word for the error of a login that was admitted.
 func loginOutcome(err error) LoginOutcome {
+	closed := (*throttled)(nil)
 	switch {
 	case err == nil:
 		return LoginSucceeded
+	case errors.As(err, &closed):
+		return LoginThrottled
 	case errors.Is(err, errCredentials):
 		return LoginInvalid
 	case errors.Is(err, password.ErrOverloaded):
@@ -77,12 +81,14 @@ type Stats struct {
 	RepairsWaiting     int    // ends that a store has yet to take
 	RepairsPaid        uint64 // ends that a store took later
 	RepairsDropped     uint64 // for want of room
+	AuditWaiting       int    // events that the database has yet to take
+	AuditDropped       uint64 // for want of room
 	StaleLookups       uint64 // questions to the stores while the revocation feed was stale
 }
 
 // Stats is the state of the work behind the requests at this moment.
 func (s *Service) Stats() Stats {
-	stats := Stats{StaleLookups: s.lookups.asked.Load()}
+	stats := Stats{StaleLookups: s.lookups.asked.Load(), AuditWaiting: s.Audit.Waiting(), AuditDropped: s.Audit.Dropped()}
 	s.checkpoints.mu.Lock()
 	stats.CheckpointsWaiting, stats.CheckpointsDropped = len(s.checkpoints.waiting), s.checkpoints.dropped
 	s.checkpoints.mu.Unlock()

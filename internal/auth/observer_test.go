@@ -186,6 +186,10 @@ func TestStats(t *testing.T) {
 		if got := w.svc.Stats().CheckpointsWaiting; got != 1 {
 			t.Errorf("checkpoints waiting: got %d, want 1", got)
 		}
+		if got := w.svc.Stats().AuditWaiting; got != 2 {
+			t.Errorf("events waiting: got %d, want login and session", got)
+		}
+		w.must(w.audit.Flush(t.Context()))
 		w.svc.Flush(t.Context())
 		stale := w.clock.now().Add(-time.Minute)
 		w.feed.stopped.Store(&stale)

@@ -6,8 +6,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
+	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
@@ -25,19 +27,20 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	if err := c.mayUse(delivery); err != nil {
 		return nil, err
 	}
-	// The account's gate stands here, as it does for a login.
-	ctx = context.WithoutCancel(ctx)
-	err = s.verifyPassword(ctx, u, in.CurrentPassword)
-	if errors.Is(err, errCredentials) {
-		return invalidCredentials(), nil
-	}
-	if err != nil {
+	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
+	if err := s.checkCurrent(ctx, c, claims, u, in.CurrentPassword); err != nil {
+		if closed, ok := errors.AsType[*throttled](err); ok {
+			return closed.tooManyAttempts(), nil
+		}
+		if errors.Is(err, errCredentials) {
+			return invalidCredentials(), nil
+		}
 		return nil, err
 	}
 	if problems := s.changeProblems(u, in); len(problems) > 0 {
 		return WeakPasswordError{Message: "Choose another password.", Problems: problems}, nil
 	}
-	hash, err := s.Hasher.Hash(ctx, in.NewPassword)
+	hash, err := s.Hasher.Hash(ctx, "", in.NewPassword)
 	if errors.Is(err, password.ErrUnusable) {
 		return nil, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}
 	}
@@ -55,6 +58,7 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 		return nil, s.unavailable("setting a password", err)
 	}
 	u.CredentialVersion = version
+	s.tell(c, audit.Event{Name: audit.PasswordChanged, UserID: u.ID, SessionID: claims.SessionID})
 	revoked := s.endAll(ctx, u.ID, session.ReasonPassword, claims.SessionID)
 	begun, err := s.begin(ctx, c, u, delivery, entry.State.DeviceName)
 	if err == nil {
@@ -70,7 +74,23 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	// store did not take it: the first refresh brings it back from the ledger.
 	return &ChangePasswordPayload{
 		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), RevokedSessionIDs: revoked,
+		DeviceProof: DeviceProof{proof: s.prove(s.deviceOf(c, u), u), delivery: delivery},
 	}, nil
+}
+
+// checkCurrent checks the current password of the caller, as a login does and at
+// the same gates, in the lane of the caller's own session.
+func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Claims, u user.User, given secret.Text) error {
+	a := passwordLane(s.account(secret.New(u.Email)), claims.SessionID)
+	if err := s.enter(ctx, c, a); err != nil {
+		return s.refusedAttempt(c, a, err)
+	}
+	err := s.verifyPassword(ctx, c, u, given)
+	s.leave(ctx, a, err)
+	if err != nil {
+		s.witnessLogin(c, a, nil, err)
+	}
+	return err
 }
 
 // passwordOwner is the ledger's entry of the caller's session and its user.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
 )
@@ -73,12 +74,20 @@ func (s *Service) takeOver(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-// forgetExpired drops ledger rows whose sessions are past their absolute expiry.
+// forgetExpired drops ledger rows whose sessions are past their absolute expiry,
+// and events that are past their retention.
 func (s *Service) forgetExpired(ctx context.Context, now time.Time) {
+	s.forget(ctx, "forgetting expired sessions", func() (int64, error) { return s.Ledger.DeleteExpired(ctx, now, cleanBatch) })
+	s.forget(ctx, "forgetting old events", func() (int64, error) {
+		return s.Audit.DeleteBefore(ctx, now.Add(-audit.Retention), cleanBatch)
+	})
+}
+
+func (s *Service) forget(ctx context.Context, what string, batch func() (int64, error)) {
 	for ctx.Err() == nil {
-		n, err := s.Ledger.DeleteExpired(ctx, now, cleanBatch)
+		n, err := batch()
 		if err != nil {
-			s.Log.Warn("store unavailable", "operation", "forgetting expired sessions", "error", err)
+			s.Log.Warn("store unavailable", "operation", what, "error", err)
 			return
 		}
 		if n < cleanBatch {

@@ -21,7 +21,7 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 		if err := s.Store.Revoke(ctx, tok.UserID, []session.End{end}); err != nil {
 			return session.Verdict{}, err
 		}
-		s.endings.count([]session.End{end})
+		s.endings.count(ctx, tok.UserID, []session.End{end})
 		return session.Verdict{Outcome: session.Unknown}, nil
 	case err != nil:
 		return session.Verdict{}, err

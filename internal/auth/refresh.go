@@ -14,7 +14,12 @@ import (
 // unless the store lost something ([Service.recover]).
 func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, error) {
 	started := s.Now()
+	if err := s.refreshAllowed(ctx, c); err != nil {
+		s.Observer.Refresh(session.RateLimited, s.Now().Sub(started))
+		return nil, err
+	}
 	payload, outcome, err := s.refresh(ctx, c, in)
+	s.refreshFailed(ctx, c, outcome)
 	s.Observer.Refresh(outcome, s.Now().Sub(started))
 	return payload, err
 }
@@ -49,6 +54,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		return s.refused(c, tok, session.SessionChanged)
 	}
 	if s.Revoked.Contains(tok.SessionID) {
+		s.endings.repeat(tok.UserID, tok.SessionID)
 		return s.refused(c, tok, session.Tombstone)
 	}
 
@@ -66,6 +72,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
 		return s.grant(c, tok, p, verdict, recovered)
 	case session.Reuse, session.BindingMiss:
+		s.witnessTheft(c, tok, verdict)
 		s.endings.found(ctx, tok.UserID, []session.End{{
 			SessionID: tok.SessionID, ExpiresAt: verdict.State.ExpiresAt, Reason: session.Reason(verdict.Outcome),
 		}})
@@ -103,6 +110,7 @@ func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v sess
 		outcome = session.Recovered
 	}
 	s.log(c, tok, outcome)
+	s.witnessRefresh(c, tok, outcome)
 	s.checkpoints.note(v.State.Checkpoint())
 	access, err := s.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
 	if err != nil {
@@ -131,6 +139,7 @@ func (s *Service) wrongChannel(ctx context.Context, c Caller, tok session.Token)
 	if _, err := s.endings.presented(ctx, tok, session.ReasonBinding); err != nil {
 		return nil, session.Unavailable, s.unavailable("ending a session", err)
 	}
+	s.witnessTheft(c, tok, session.Verdict{Outcome: session.BindingMiss})
 	return s.refused(c, tok, session.BindingMiss)
 }
 
@@ -148,6 +157,7 @@ func unreadable(err error) session.Outcome {
 // refused logs an outcome without tokens and returns it with its error.
 func (s *Service) refused(c Caller, tok session.Token, outcome session.Outcome) (*RefreshTokenPayload, session.Outcome, error) {
 	s.log(c, tok, outcome)
+	s.witnessRefresh(c, tok, outcome)
 	return nil, outcome, answer(outcome)
 }
 

@@ -11,10 +11,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
+	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -35,6 +38,17 @@ type Config struct {
 	Feed     revocation.Feed
 	Revoked  *revocation.Set
 	Policy   session.Policy
+	Devices  *device.Keyring
+	Audit    *audit.Log
+
+	// Throttle counts logins and password checks, at LoginRate by network and on
+	// LoginSchedule by account. Refreshes counts failed refreshes at RefreshRate
+	// by network, on this node alone.
+	Throttle      throttle.Store
+	LoginRate     throttle.Rate
+	LoginSchedule throttle.Schedule
+	Refreshes     *throttle.Memory
+	RefreshRate   throttle.Rate
 
 	// ReconcileEvery is how often revocations that others wrote into the ledger
 	// are taken over.
@@ -91,6 +105,7 @@ func (s *Service) Run(ctx context.Context) error {
 	work.Go(func() { s.checkpoints.run(ctx) })
 	work.Go(func() { s.endings.repair(ctx) })
 	work.Go(func() { s.reconcile(ctx) })
+	work.Go(func() { s.watchFeed(ctx) })
 	err := s.Feed.Run(ctx, func(at time.Time, ids ...uuid.UUID) { s.Revoked.Add(at, ids...) })
 	<-ctx.Done()
 	work.Wait()
@@ -124,5 +139,6 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 // unavailable logs why a store did not answer and turns it into ErrUnavailable.
 func (s *Service) unavailable(what string, err error) error {
 	s.Log.Warn("store unavailable", "operation", what, "error", err)
+	s.Audit.Record(audit.Event{Name: audit.StoreUnavailable, Details: map[string]string{"operation": what}})
 	return fmt.Errorf("%w: %s", ErrUnavailable, what)
 }

@@ -25,6 +25,9 @@ type Caller struct {
 	// RefreshCookies are the values of all refresh cookies that came along.
 	RefreshCookies []secret.Text
 
+	// DeviceCookies are the values of all device cookies that came along.
+	DeviceCookies []secret.Text
+
 	// CookieAllowed: the request comes from a page that may use the refresh cookie.
 	CookieAllowed bool
 	// BodyAllowed: the request comes from no browser, or from a listed webview,
@@ -52,6 +55,27 @@ func (c Credential) Cookie() (value secret.Text, ok bool) {
 	return c.token, c.delivery == session.DeliveryCookie
 }
 
+// DeviceProof is the proof that its holder signed in on this device, on its way
+// out on the channel of the session.
+type DeviceProof struct {
+	proof    secret.Text
+	delivery session.Delivery
+}
+
+// DeviceToken is the proof for the client of a BODY session; nil otherwise.
+func (p DeviceProof) DeviceToken() *secret.Text {
+	if p.delivery != session.DeliveryBody {
+		return nil
+	}
+	return &p.proof
+}
+
+// DeviceCookie is the proof for the browser of a COOKIE session; ok is false for
+// a BODY session.
+func (p DeviceProof) DeviceCookie() (value secret.Text, ok bool) {
+	return p.proof, p.delivery == session.DeliveryCookie
+}
+
 // LoginInput asks for a new session.
 type LoginInput struct {
 	Email                secret.Text // people type passwords here
@@ -68,9 +92,9 @@ type LoginResult interface{ IsLoginResult() }
 type LoginPayload struct {
 	Credential
 	AccessToken token.AccessToken
-	DeviceToken *secret.Text
-	Session     session.Session
-	User        user.User
+	DeviceProof
+	Session session.Session
+	User    user.User
 }
 
 // IsLoginResult makes the payload a LoginResult.
@@ -148,6 +172,7 @@ type ChangePasswordResult interface{ IsChangePasswordResult() }
 // ChangePasswordPayload is the new session of whoever changed the password.
 type ChangePasswordPayload struct {
 	Credential
+	DeviceProof
 	AccessToken       token.AccessToken
 	Session           session.Session
 	RevokedSessionIDs []uuid.UUID // the caller's old session among them

@@ -21,7 +21,7 @@ import (
 
 func TestLoginOneAnswer(t *testing.T) {
 	w := newWorld(t)
-	hash, err := w.svc.Hasher.Hash(t.Context(), secret.New(goodPassword))
+	hash, err := w.svc.Hasher.Hash(t.Context(), "", secret.New(goodPassword))
 	w.must(err)
 	add := func(email string, hash secret.Text) user.User {
 		u, err := w.users.Add(t.Context(), email, hash, user.RoleUser)
@@ -401,7 +401,7 @@ func TestLoginUpgradesTheHash(t *testing.T) {
 	w := newWorld(t)
 	old, err := password.New(password.Params{MemoryKiB: 32, Time: 1, Parallelism: 1}, 1)
 	w.must(err)
-	hash, err := old.Hash(t.Context(), secret.New(goodPassword))
+	hash, err := old.Hash(t.Context(), "", secret.New(goodPassword))
 	w.must(err)
 	w.must(w.users.ResetPassword(t.Context(), w.user.ID, hash))
 	stored := func() string {
@@ -451,7 +451,7 @@ func TestChangePasswordNeedsTheChannel(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	each(t, func(w *world) {
 		accounts := &auth.Accounts{Users: w.users, Ledger: w.ledger, Store: w.hot, Feed: w.svc.Feed}
-		hash, err := w.svc.Hasher.Hash(w.Context(), secret.New(goodPassword))
+		hash, err := w.svc.Hasher.Hash(w.Context(), "", secret.New(goodPassword))
 		w.must(err)
 		for name, change := range map[string]func(ctx context.Context) (auth.Effect, error){
 			"password": func(ctx context.Context) (auth.Effect, error) { return accounts.SetPassword(ctx, w.user.ID, hash) },

@@ -96,6 +96,10 @@ func (m *Metrics) Watch(service *auth.Service, feed revocation.Feed, revoked *re
 		func() float64 { return float64(service.Stats().CheckpointsWaiting) })
 	counter("pawl_checkpoints_dropped_total", "Checkpoints for which there was no room.",
 		func(s auth.Stats) uint64 { return s.CheckpointsDropped })
+	gauge("pawl_audit_waiting", "Events that are to be written to the database.",
+		func() float64 { return float64(service.Stats().AuditWaiting) })
+	counter("pawl_audit_dropped_total", "Events for which there was no room; the log has them.",
+		func(s auth.Stats) uint64 { return s.AuditDropped })
 	gauge("pawl_repairs_waiting", "Ends of sessions that one of the stores has yet to take.",
 		func() float64 { return float64(service.Stats().RepairsWaiting) })
 	counter("pawl_repairs_paid_total", "Ends of sessions that a store took later than the other.",

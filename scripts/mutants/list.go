@@ -71,13 +71,17 @@ func all() []mutant {
 		one("token: the MAC is not looked at", tokens, "internal/session/token.go",
 			"if !hmac.Equal(", "if false && !hmac.Equal("),
 		{name: "token: the MAC leaves the generation out", tests: tokens, edits: []edit{
-			{"internal/session/token.go", "mac(key.token, raw)...", "mac(key.token, raw[:len(raw)-8])..."},
-			{"internal/session/token.go", "mac(key.token, raw[:signedSize])", "mac(key.token, raw[:signedSize-8])"},
+			{"internal/session/token.go", "key.token(raw)...", "key.token(raw[:len(raw)-8])..."},
+			{"internal/session/token.go", "key.token(raw[:signedSize])", "key.token(raw[:signedSize-8])"},
 		}},
 		one("token: a retired key is good", tokens, "internal/session/token.go",
 			"if key.state == KeyRetired {", "if false {"),
-		one("token: secrets are printed", tokens, "internal/session/token.go",
-			"func (Secret) Format(", "func (Secret) Formatted("),
+		{name: "token: secrets are printed", tests: tokens, edits: []edit{
+			{"internal/session/token.go", "value *string", "value string"},
+			{"internal/session/token.go", "Secret{value: &value}", "Secret{value: value}"},
+			{"internal/session/token.go", "if s.value != nil {", "if s.value != \"\" {"},
+			{"internal/session/token.go", "copy(bytes[:], *s.value)", "copy(bytes[:], s.value)"},
+		}},
 
 		one("refresh: the wrong channel is as good", verbs, auth+"refresh.go",
 			"if tok.Delivery != channel {", "if tok.Delivery != channel && false {"),

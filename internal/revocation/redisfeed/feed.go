@@ -43,6 +43,10 @@ const (
 // Feed implements [revocation.Feed] on a Redis stream. It is safe for
 // concurrent use and by any number of processes.
 type Feed struct {
+	// Reset hears when the stream went back and all of it is read again. Optional;
+	// set before Run.
+	Reset func()
+
 	publishing redis.UniversalClient
 	reading    redis.UniversalClient
 	publish    *redis.Script
@@ -53,7 +57,7 @@ type Feed struct {
 
 // New returns a feed. Reads block, so they have a client of their own.
 func New(publishing, reading redis.UniversalClient, log *slog.Logger, now func() time.Time) *Feed {
-	return &Feed{publishing: publishing, reading: reading, publish: redis.NewScript(publishLua), log: log, now: now}
+	return &Feed{Reset: func() {}, publishing: publishing, reading: reading, publish: redis.NewScript(publishLua), log: log, now: now}
 }
 
 // Publish implements [revocation.Feed].

@@ -45,6 +45,7 @@ func (r *reader) catchUp(ctx context.Context) error {
 	}
 	if newest.before(r.cursor) {
 		r.log.Warn("the revocation feed went back; all of it is read again", "cursor", r.cursor.String(), "newest", newest.String())
+		r.Reset()
 		r.cursor = entryID{}
 	}
 	from := entryID{ms: max(0, r.cursor.ms-overlap.Milliseconds())}.String()

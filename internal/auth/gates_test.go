@@ -1,0 +1,377 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/secret"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
+)
+
+const strongPassword = "another long passphrase of mine"
+
+var stranger = auth.Caller{Address: netip.MustParseAddr("203.0.113.1"), UserAgent: "guesser", BodyAllowed: true}
+
+// gated is a world with gates: 5 failures free, 3 attempts of a network at once.
+func gated(t *testing.T, test func(w *world)) {
+	each(t, func(w *world) {
+		var err error
+		w.loginRate, err = throttle.ParseRate("30/2s")
+		w.must(err)
+		w.loginSchedule, err = throttle.ParseSchedule("5:30s,10:60s,20:5m,50:1h,100:24h")
+		w.must(err)
+		w.refreshRate = throttle.Rate{Burst: 3, Every: time.Second}
+		w.restart()
+		test(w)
+	})
+}
+
+// guess tries a password from an address, with a device token where there is one.
+func (w *world) guess(from netip.Addr, email, pass string, proof *secret.Text) (auth.LoginResult, error) {
+	caller := stranger
+	caller.Address = from
+	return w.svc.Login(w.Context(), caller, auth.LoginInput{
+		Email: secret.New(email), Password: secret.New(pass), RefreshTokenDelivery: session.DeliveryBody, DeviceToken: proof,
+	})
+}
+
+// wants demands the kind of a login's result, and returns the wait of a refusal.
+func (w *world) wantsLogin(result auth.LoginResult, err error, want string) time.Duration {
+	w.Helper()
+	got, wait := "", time.Duration(0)
+	switch r := result.(type) {
+	case *auth.LoginPayload:
+		got = "session"
+	case auth.InvalidCredentialsError:
+		got = "invalid"
+	case auth.TooManyAttemptsError:
+		got, wait = "throttled", r.Wait
+	}
+	if errors.Is(err, auth.ErrUnavailable) {
+		got = "unavailable"
+	} else if err != nil {
+		got = err.Error()
+	}
+	if got != want {
+		w.Fatalf("login: got %s, want %s", got, want)
+	}
+	return wait
+}
+
+// host is the nth network.
+func host(n int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}) }
+
+// burn uses the free attempts of the unknown lane up.
+func (w *world) burn(email string) {
+	w.Helper()
+	for i := range 5 {
+		result, err := w.guess(host(i), email, "not the password", nil)
+		w.wantsLogin(result, err, "invalid")
+	}
+}
+
+func TestAccountGate(t *testing.T) {
+	gated(t, func(w *world) {
+		for _, email := range []string{"ada@example.com", "nobody@example.com", "no address at all"} {
+			w.burn(email)
+			result, err := w.guess(host(100), email, goodPassword, nil) // not even looked at
+			if wait := w.wantsLogin(result, err, "throttled"); wait != 30*time.Second {
+				t.Errorf("%s: wait: got %s, want 30s", email, wait)
+			}
+		}
+		w.clock.step(30 * time.Second)
+		result, err := w.guess(host(100), " ADA@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+		w.burn("ada@example.com") // a success forgot the failures
+	})
+}
+
+func TestNetworkGate(t *testing.T) {
+	gated(t, func(w *world) {
+		here := netip.MustParseAddr("203.0.113.9")
+		for range 50 { // an office that signs in
+			result, err := w.guess(here, "ada@example.com", goodPassword, nil)
+			w.wantsLogin(result, err, "session")
+		}
+		for i := range 30 {
+			result, err := w.guess(here, string(rune('a'+i))+"@example.com", "x", nil)
+			w.wantsLogin(result, err, "invalid")
+		}
+		result, err := w.guess(here, "ada@example.com", goodPassword, nil)
+		if wait := w.wantsLogin(result, err, "throttled"); wait != 2*time.Second {
+			t.Errorf("wait: got %s, want 2s", wait)
+		}
+		result, err = w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+	})
+}
+
+// What an account's gate refuses costs the network nothing.
+func TestRefusedAttemptsAreGivenBack(t *testing.T) {
+	gated(t, func(w *world) {
+		w.burn("ada@example.com")
+		here := netip.MustParseAddr("203.0.113.9")
+		for range 100 {
+			result, err := w.guess(here, "ada@example.com", "x", nil)
+			w.wantsLogin(result, err, "throttled")
+		}
+		result, err := w.guess(here, "nobody@example.com", "x", nil)
+		w.wantsLogin(result, err, "invalid")
+	})
+}
+
+// An attempt that never reached the password counts for nothing.
+func TestUnansweredAttemptsAreGivenBack(t *testing.T) {
+	gated(t, func(w *world) {
+		w.dbDown.Store(true)
+		for i := range 20 {
+			result, err := w.guess(host(i), "ada@example.com", "x", nil)
+			w.wantsLogin(result, err, "unavailable")
+		}
+		w.dbDown.Store(false)
+		w.burn("ada@example.com")
+	})
+}
+
+// An owner with a proof signs in while others burn the lane of unknown devices.
+func TestKnownDevice(t *testing.T) {
+	gated(t, func(w *world) {
+		result, err := w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+		proof := result.(*auth.LoginPayload).DeviceToken()
+		w.burn("ada@example.com")
+		result, err = w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "throttled")
+		for range 3 {
+			result, err = w.guess(host(1), "ada@example.com", goodPassword, proof)
+			w.wantsLogin(result, err, "session")
+			proof = result.(*auth.LoginPayload).DeviceToken()
+		}
+		result, err = w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "throttled") // the owner's success did not open the other lane
+		for range 5 {
+			result, err = w.guess(host(1), "ada@example.com", "mistyped", proof)
+			w.wantsLogin(result, err, "invalid")
+		}
+		result, err = w.guess(host(1), "ada@example.com", goodPassword, proof)
+		w.wantsLogin(result, err, "throttled") // its own schedule
+	})
+}
+
+// A proof of somebody else's, of an older password, or of the attacker's own
+// account opens no second lane.
+func TestVoidProofs(t *testing.T) {
+	gated(t, func(w *world) {
+		hash, err := w.svc.Hasher.Hash(w.Context(), "", secret.New(goodPassword))
+		w.must(err)
+		_, err = w.users.Add(w.Context(), "mallory@example.com", hash, "USER")
+		w.must(err)
+		result, err := w.guess(host(1), "mallory@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+		foreign := result.(*auth.LoginPayload).DeviceToken()
+		result, err = w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+		old := result.(*auth.LoginPayload).DeviceToken()
+		w.must(w.users.ResetPassword(w.Context(), w.user.ID, hash))
+		forged := secret.New("pawl_dt1_AAAA")
+		for i, proof := range []*secret.Text{foreign, old, &forged, foreign, old} {
+			result, err = w.guess(host(i), "ada@example.com", "x", proof)
+			w.wantsLogin(result, err, "invalid")
+		}
+		for _, proof := range []*secret.Text{nil, foreign, old, &forged} {
+			result, err = w.guess(host(9), "ada@example.com", goodPassword, proof)
+			w.wantsLogin(result, err, "throttled")
+		}
+		for range 20 { // of which none was charged to the network or to the device
+			result, err = w.guess(host(9), "ada@example.com", goodPassword, foreign)
+			w.wantsLogin(result, err, "throttled")
+		}
+		result, err = w.guess(host(9), "mallory@example.com", goodPassword, foreign)
+		w.wantsLogin(result, err, "session")
+	})
+}
+
+// Of 200 guesses at once, exactly the free ones reach the password.
+func TestParallelGuesses(t *testing.T) {
+	gated(t, func(w *world) {
+		var looked, refused atomic.Int64
+		var all sync.WaitGroup
+		for i := range 200 {
+			all.Go(func() {
+				result, err := w.guess(host(i), "ada@example.com", "x", nil)
+				switch result.(type) {
+				case auth.InvalidCredentialsError:
+					looked.Add(1)
+				case auth.TooManyAttemptsError:
+					refused.Add(1)
+				default:
+					t.Errorf("got %T, %v", result, err)
+				}
+			})
+		}
+		all.Wait()
+		if looked.Load() != 5 || refused.Load() != 195 {
+			t.Errorf("got %d looked at and %d refused, want 5 and 195", looked.Load(), refused.Load())
+		}
+	})
+}
+
+// A hundred guesses at one account from a hundred networks take more than two
+// days, and its owner signs in from a known device all the while.
+func TestHundredGuesses(t *testing.T) {
+	gated(t, func(w *world) {
+		result, err := w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session")
+		proof := result.(*auth.LoginPayload).DeviceToken()
+		began := w.clock.now()
+		for guesses := 0; guesses < 100; {
+			result, err = w.guess(host(100+guesses), "ada@example.com", "x", nil)
+			w.must(err)
+			switch r := result.(type) {
+			case auth.InvalidCredentialsError:
+				guesses++
+			case auth.TooManyAttemptsError:
+				w.clock.step(r.Wait)
+			}
+			if guesses%10 == 0 {
+				result, err = w.guess(host(1), "ada@example.com", goodPassword, proof)
+				w.wantsLogin(result, err, "session")
+			}
+		}
+		if took := w.clock.now().Sub(began); took <= 48*time.Hour {
+			t.Errorf("got %s for 100 guesses, want more than two days", took)
+		}
+	})
+}
+
+// brokenGates do not answer.
+type brokenGates struct{ *throttle.Memory }
+
+func (brokenGates) Spend(context.Context, []throttle.Bucket) (throttle.Verdict, error) {
+	return throttle.Verdict{}, errDown
+}
+
+// brokenLanes answer for networks alone.
+type brokenLanes struct{ *throttle.Memory }
+
+func (brokenLanes) Charge(context.Context, throttle.Lane, throttle.Schedule) (throttle.Verdict, error) {
+	return throttle.Verdict{}, errDown
+}
+
+// A gate that cannot be asked lets nobody through.
+func TestGatesFailClosed(t *testing.T) {
+	gated(t, func(w *world) {
+		memory := throttle.NewMemory(w.clock.now)
+		for _, store := range []throttle.Store{brokenGates{memory}, brokenLanes{memory}} {
+			w.svc.Throttle = store
+			for range 40 {
+				result, err := w.guess(host(1), "ada@example.com", goodPassword, nil)
+				w.wantsLogin(result, err, "unavailable")
+			}
+		}
+		w.svc.Throttle = memory
+		result, err := w.guess(host(1), "ada@example.com", goodPassword, nil)
+		w.wantsLogin(result, err, "session") // and charged nobody
+	})
+}
+
+// A wrong current password counts in a lane of the caller's session.
+func TestPasswordGate(t *testing.T) {
+	gated(t, func(w *world) {
+		c, other := w.login(phone), w.login(phone)
+		w.burn("ada@example.com") // others cannot close it
+		change := func(c *client, current string) auth.ChangePasswordResult {
+			t.Helper()
+			result, err := w.svc.ChangePassword(w.Context(), phone, w.claims(c), auth.ChangePasswordInput{
+				CurrentPassword: secret.New(current), NewPassword: secret.New(strongPassword),
+			})
+			w.must(err)
+			return result
+		}
+		for range 5 {
+			if got, ok := change(c, "x").(auth.InvalidCredentialsError); !ok {
+				t.Fatalf("a wrong password: got %T", got)
+			}
+		}
+		refused, ok := change(c, goodPassword).(auth.TooManyAttemptsError)
+		if !ok || refused.Wait != 30*time.Second {
+			t.Fatalf("after five: got %+v, want 30s", refused)
+		}
+		if _, ok := change(other, goodPassword).(*auth.ChangePasswordPayload); !ok {
+			t.Fatal("another session: want the password changed")
+		}
+	})
+}
+
+// A browser that changes the password is known afterwards.
+func TestPasswordChangeRenewsTheProof(t *testing.T) {
+	gated(t, func(w *world) {
+		first, err := w.svc.Login(w.Context(), browser, auth.LoginInput{
+			Email: secret.New("ada@example.com"), Password: secret.New(goodPassword), RefreshTokenDelivery: session.DeliveryCookie,
+		})
+		w.must(err)
+		begun := first.(*auth.LoginPayload)
+		old, ok := begun.DeviceCookie()
+		if !ok || begun.DeviceToken() != nil {
+			t.Fatal("login with a cookie: want the proof in a cookie and nowhere else")
+		}
+		caller := browser
+		caller.AccessToken, caller.DeviceCookies = begun.AccessToken.Token, []secret.Text{old}
+		claims, err := w.svc.Authenticate(w.Context(), caller)
+		w.must(err)
+		result, err := w.svc.ChangePassword(w.Context(), caller, claims, auth.ChangePasswordInput{
+			CurrentPassword: secret.New(goodPassword), NewPassword: secret.New(strongPassword),
+		})
+		w.must(err)
+		fresh, ok := result.(*auth.ChangePasswordPayload).DeviceCookie()
+		if !ok {
+			t.Fatal("changePassword: want a new proof")
+		}
+		w.burn("ada@example.com")
+		for _, c := range []struct {
+			proofs []secret.Text
+			want   string
+		}{
+			{nil, "throttled"}, {[]secret.Text{old}, "throttled"},
+			{[]secret.Text{secret.New("junk"), fresh}, "session"},
+		} {
+			caller.DeviceCookies = c.proofs
+			result, err := w.svc.Login(w.Context(), caller, auth.LoginInput{
+				Email: secret.New("ada@example.com"), Password: secret.New(strongPassword), RefreshTokenDelivery: session.DeliveryCookie,
+			})
+			w.wantsLogin(result, err, c.want)
+		}
+	})
+}
+
+// Refreshes that fail are counted by network; the others cost nothing.
+func TestRefreshGate(t *testing.T) {
+	gated(t, func(w *world) {
+		c := w.login(phone)
+		for range 20 {
+			c.refresh()
+		}
+		junk := secret.New("pawl_rt1_junk")
+		for range 3 {
+			c.wants(junk, auth.ErrRefreshMalformed)
+		}
+		_, err := c.send(c.token, "")
+		limited := (*auth.RateLimitedError)(nil)
+		if !errors.As(err, &limited) || limited.RetryAfter() != 1 {
+			t.Fatalf("after three: got %v, want to wait a second", err)
+		}
+		elsewhere := *c
+		elsewhere.caller.Address = host(1)
+		elsewhere.refresh()
+		w.clock.step(time.Second)
+		c.token = elsewhere.token
+		c.refresh()
+	})
+}
