@@ -1,0 +1,216 @@
+package throttle
+
+import (
+	"context"
+	"math/bits"
+	"time"
+)
+
+// account is all lanes of one account. Most have no device, and none of those
+// needs a map.
+type account struct {
+	unknown lane // its count is 0 where there is none
+	devices map[string]lane
+}
+
+func (a *account) get(device string) (lane, bool) {
+	if device == "" {
+		return a.unknown, a.unknown.count > 0
+	}
+	l, known := a.devices[device]
+	return l, known
+}
+
+func (a *account) put(device string, l lane) {
+	switch {
+	case device == "":
+		a.unknown = l
+	case a.devices == nil:
+		a.devices = map[string]lane{device: l}
+	default:
+		a.devices[device] = l
+	}
+}
+
+func (a *account) drop(device string) {
+	if device == "" {
+		a.unknown = lane{}
+		return
+	}
+	delete(a.devices, device)
+}
+
+// size is how many lanes it has.
+func (a *account) size() int {
+	if a.unknown.count > 0 {
+		return len(a.devices) + 1
+	}
+	return len(a.devices)
+}
+
+// lane is what is known of a lane after its last charge. Times are microseconds.
+type lane struct {
+	tally
+	before tally // as it was before the last charge
+	undo   bool  // whether before is known
+	until  int64 // from when on it no longer matters
+}
+
+// tally is a count of failures, above zero, and the time of the last.
+type tally struct {
+	count int64
+	last  int64
+}
+
+// after is the tally with one failure more, now.
+func (t tally) after(now int64) tally {
+	days := max(now-t.last, 0) / day.Microseconds()
+	return tally{count: t.count>>min(days, 63) + 1, last: now}
+}
+
+// until is when the tally no longer matters: its pause is over and its count has
+// halved to nothing.
+func (t tally) until(schedule Schedule) int64 {
+	halved := int64(bits.Len64(uint64(t.count))) * day.Microseconds()
+	return t.last + max(halved, schedule.pause(t.count).Microseconds())
+}
+
+// find returns a lane. A last charge in the future comes from a time before the
+// clock ran backwards: it counts as made now.
+func (s *shard) find(name Lane, schedule Schedule, now int64) (lane, bool) {
+	a := s.accounts[name.Account]
+	if a == nil {
+		return lane{}, false
+	}
+	l, known := a.get(name.Device)
+	if known && l.last > now {
+		l.last = now
+		s.keep(name, l, schedule)
+	}
+	return l, known
+}
+
+func (s *shard) keep(name Lane, l lane, schedule Schedule) {
+	a := s.accounts[name.Account]
+	if a == nil {
+		a = &account{}
+		s.accounts[name.Account] = a
+	}
+	l.until = l.tally.until(schedule)
+	s.lanes -= a.size()
+	a.put(name.Device, l)
+	s.lanes += a.size()
+}
+
+func (s *shard) forget(a *account, name Lane) {
+	s.lanes -= a.size()
+	a.drop(name.Device)
+	s.lanes += a.size()
+	if a.size() == 0 {
+		delete(s.accounts, name.Account)
+	}
+}
+
+// makeRoom forgets the device that was charged longest ago when one more is too many.
+func (s *shard) makeRoom(name Lane) {
+	a := s.accounts[name.Account]
+	if a == nil || name.Device == "" || len(a.devices) < MaxDevices {
+		return
+	}
+	oldest := ""
+	for device, l := range a.devices {
+		if first := a.devices[oldest]; oldest == "" || l.last < first.last || l.last == first.last && device < oldest {
+			oldest = device
+		}
+	}
+	s.forget(a, Lane{name.Account, oldest})
+}
+
+// Charge implements [Store].
+func (m *Memory) Charge(ctx context.Context, name Lane, schedule Schedule) (Verdict, error) {
+	if schedule.Off() {
+		return Verdict{}, nil
+	}
+	if err := CheckCharge(name, schedule); err != nil {
+		return Verdict{}, err
+	}
+	s, now, err := m.lock(ctx, name.Account)
+	if err != nil {
+		return Verdict{}, err
+	}
+	defer s.mu.Unlock()
+	l, known := s.find(name, schedule, now)
+	if !known {
+		if err := s.room(now, 1); err != nil {
+			return Verdict{}, err
+		}
+		s.makeRoom(name)
+	} else if wait := l.last + schedule.pause(l.count).Microseconds() - now; wait > 0 {
+		return Verdict{RetryAfter: time.Duration(wait) * time.Microsecond}, nil
+	}
+	s.keep(name, lane{tally: l.after(now), before: l.tally, undo: true}, schedule)
+	return Verdict{}, nil
+}
+
+// Uncharge implements [Store].
+func (m *Memory) Uncharge(ctx context.Context, name Lane, schedule Schedule) error {
+	if schedule.Off() {
+		return nil
+	}
+	if err := CheckCharge(name, schedule); err != nil {
+		return err
+	}
+	s, now, err := m.lock(ctx, name.Account)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	l, known := s.find(name, schedule, now)
+	switch {
+	case !known:
+		return nil
+	case l.undo:
+		l = lane{tally: l.before}
+	default:
+		l.count--
+	}
+	if l.count < 1 {
+		s.forget(s.accounts[name.Account], name)
+		return nil
+	}
+	s.keep(name, l, schedule)
+	return nil
+}
+
+// Reset implements [Store].
+func (m *Memory) Reset(ctx context.Context, name Lane) error {
+	if err := CheckAccount(name.Account); err != nil {
+		return err
+	}
+	s, _, err := m.lock(ctx, name.Account)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if a := s.accounts[name.Account]; a != nil {
+		s.forget(a, name)
+	}
+	return nil
+}
+
+// Clear implements [Store].
+func (m *Memory) Clear(ctx context.Context, name string) error {
+	if err := CheckAccount(name); err != nil {
+		return err
+	}
+	s, _, err := m.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if a := s.accounts[name]; a != nil {
+		s.lanes -= a.size()
+		delete(s.accounts, name)
+	}
+	return nil
+}
