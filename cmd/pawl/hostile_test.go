@@ -141,7 +141,7 @@ func TestProgramGivesNothingAway(t *testing.T) {
 	}{
 		{"GET", "/", 307}, {"GET", "/graphql", 405}, {"POST", "/graphql", 415}, {"OPTIONS", "/graphql", 204}, {"GET", "/.well-known/jwks.json", 200},
 		{"PUT", "/.well-known/jwks.json", 405}, {"GET", "/livez", 200}, {"POST", "/livez", 405}, {"GET", "/readyz", 200},
-		{"GET", "/explorer", 200}, {"GET", "/explorer/explorer.js", 200}, {"GET", "/explorer/none", 404}, {"POST", "/explorer", 405},
+		{"GET", "/explorer", 200}, {"GET", "/explorer/licenses.md", 200}, {"GET", "/explorer/none", 404}, {"POST", "/explorer", 405},
 		{"GET", "/metrics", 404}, {"GET", "/debug/pprof/", 404}, {"GET", "/.env", 404}, {"TRACE", "/", 405},
 	} {
 		request, err := http.NewRequest(tt.method, url+tt.path, nil)
