@@ -50,7 +50,7 @@ type InputError struct {
 
 func (e *InputError) Error() string { return fmt.Sprintf("auth: %s: %s", e.Field, e.Message) }
 
-// RateLimitedError: too many refreshes of the caller's network failed. Nothing
+// RateLimitedError says that too many refreshes of the caller's network failed. Nothing
 // may be concluded about the session.
 type RateLimitedError struct{ Wait time.Duration }
 

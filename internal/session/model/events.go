@@ -79,19 +79,19 @@ func (h hot) millis() Hot {
 	return m
 }
 
-func (m Hot) ticks() hot {
-	h := hot{
-		status: live, generation: uint8(m.Generation), turned: never, attempt: int8(m.Attempt),
-		held: m.Held, recovered: never,
+func (h Hot) ticks() hot {
+	t := hot{
+		status: live, generation: uint8(h.Generation), turned: never, attempt: int8(h.Attempt),
+		held: h.Held, recovered: never,
 	}
-	if m.TurnedAt != 0 {
-		h.turned = uint8((nowMillis - m.TurnedAt) / tick)
+	if h.TurnedAt != 0 {
+		t.turned = uint8((nowMillis - h.TurnedAt) / tick)
 	}
-	if m.RecoveredAt != 0 {
-		ago := nowMillis - m.RecoveredAt
-		h.recovered, h.epoch = uint8(ago/tick), uint8(newEpoch-ago%tick)
+	if h.RecoveredAt != 0 {
+		ago := nowMillis - h.RecoveredAt
+		t.recovered, t.epoch = uint8(ago/tick), uint8(newEpoch-ago%tick)
 	}
-	return h
+	return t
 }
 
 // lossesOf are the ways in which the store forgets.
