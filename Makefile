@@ -44,6 +44,18 @@ passwords: ## the embedded list of leaked passwords anew, from its published sou
 	@scripts/need npm
 	go run ./scripts/leakedlist
 
+.PHONY: explorer
+explorer: ## the embedded explorer anew, from internal/explorer/ui (installs npm if missing; Node 20.19, 22.12 or newer)
+	@scripts/need npm
+	npm ci --prefix internal/explorer/ui --no-audit --no-fund --loglevel=error
+	npm run build --prefix internal/explorer/ui
+
+.PHONY: explorer-verify
+explorer-verify: ## the embedded explorer is what `make explorer` would write
+	@scripts/need npm
+	npm ci --prefix internal/explorer/ui --no-audit --no-fund --loglevel=error
+	npm run verify --prefix internal/explorer/ui
+
 .PHONY: verify
 verify: ## generated code and go.mod are what `make generate` and `go mod tidy` would write
 	scripts/verify-generated
@@ -74,6 +86,14 @@ audit: ## the GraphQL-over-HTTP audit suite against a running server (installs n
 	npm ci --prefix scripts/audit --no-audit --no-fund --loglevel=error
 	scripts/with-dev sh -c 'node scripts/audit/audit.mjs "$$PAWL_URL/graphql"'
 
+.PHONY: client
+client: ## the npm package: tests (some against `pawl dev`), build, size (installs npm if missing)
+	@scripts/need npm
+	npm ci --prefix client --no-audit --no-fund --loglevel=error
+	scripts/with-dev npm test --prefix client
+	npm run --prefix client build
+	npm run --prefix client size
+
 .PHONY: ci
 ci: ## everything that must hold before a change lands
 	.ci/run
@@ -81,3 +101,51 @@ ci: ## everything that must hold before a change lands
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
+
+.PHONY: examples
+examples: ## the tests of examples/, and the command of each of their READMEs (installs npm if missing)
+	@scripts/need npm
+	scripts/examples
+
+.PHONY: schema
+schema: ## schema.graphqls: lint, comparison with the last release, docs/schema.md up to date (installs npm if missing)
+	@scripts/need npm
+	npm ci --prefix scripts/schema --no-audit --no-fund --loglevel=error
+	cd scripts/schema && node_modules/.bin/graphql-schema-linter --config-directory . ../../schema.graphqls
+	node scripts/schema/compare.mjs
+	node scripts/schema/reference.mjs
+	cd scripts/schema && node --test --test-reporter=dot
+
+.PHONY: schema-docs
+schema-docs: ## docs/schema.md anew from schema.graphqls (installs npm if missing)
+	@scripts/need npm
+	npm ci --prefix scripts/schema --no-audit --no-fund --loglevel=error
+	node scripts/schema/reference.mjs --write
+
+# Packages of a folder, when its lock file changed. The client package is used as it would be published.
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund --loglevel=error
+	@touch $@
+
+client/dist/index.js: client/node_modules/.package-lock.json client/package.json $(wildcard client/src/*.ts)
+	npm run --prefix client --silent build
+
+browser-packages := client/dist/index.js examples/react/node_modules/.package-lock.json browser/node_modules/.package-lock.json
+
+.PHONY: browser
+browser: need-browser $(browser-packages) ## the client package, the examples and the explorer in Chromium, against a real Redis and PostgreSQL
+	npm run --prefix examples/react --silent check
+	npm run --prefix browser --silent check
+	scripts/with-services node --test-reporter=spec browser/run.mjs
+
+.PHONY: screenshots
+screenshots: need-browser $(browser-packages) ## the pictures of the React example in docs/images anew
+	scripts/with-services node browser/screenshots.mjs
+
+.PHONY: need-browser
+need-browser:
+	@scripts/need npm chromium redis postgresql
+
+.PHONY: example-react
+example-react: client/dist/index.js examples/react/node_modules/.package-lock.json ## the React example on http://localhost:5173, with a Pawl of its own
+	scripts/with-dev npm start --prefix examples/react

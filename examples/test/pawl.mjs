@@ -1,0 +1,121 @@
+// A `pawl dev` with data and a port of its own, for the tests of the examples.
+// The program is PAWL_BIN.
+import { execFileSync, spawn } from "node:child_process";
+import { createPrivateKey } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const program = process.env.PAWL_BIN;
+if (!program) throw new Error("PAWL_BIN is not set: run `make examples`");
+
+/** Starts one. `env` are settings; t is the test that it ends with. */
+export async function startPawl(t, env = {}) {
+  const data = mkdtempSync(join(tmpdir(), "pawl-"));
+  const pawl = new Pawl(data, await freePort(), env);
+  t.after(async () => {
+    await pawl.stop();
+    rmSync(data, { recursive: true, force: true });
+  });
+  await pawl.start();
+  return pawl;
+}
+
+class Pawl {
+  #data;
+  #port;
+  #env;
+  #process;
+  #added = 0;
+
+  constructor(data, port, env) {
+    this.#data = data;
+    this.#port = port;
+    this.#env = env;
+    this.url = `http://localhost:${port}`;
+  }
+
+  /** Resolves when the program is ready. */
+  async start() {
+    let log = "";
+    const args = ["dev", "--addr", `localhost:${this.#port}`, "--data-dir", this.#data];
+    this.#process = spawn(program, args, { env: { ...process.env, ...this.#env }, stdio: ["ignore", "ignore", "pipe"] });
+    this.#process.stderr.on("data", (text) => (log += text));
+    for (const end = Date.now() + 60_000; Date.now() < end && this.#process.exitCode === null; await sleep(20)) {
+      const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
+      if (answer?.ok) return;
+    }
+    throw new Error(`pawl dev is not ready after a minute:\n${log}`);
+  }
+
+  async stop() {
+    const running = this.#process;
+    this.#process = undefined;
+    if (!running || running.exitCode !== null) return;
+    const ended = once(running, "exit");
+    running.kill("SIGTERM");
+    await ended;
+  }
+
+  async restart() {
+    await this.stop();
+    await this.start();
+  }
+
+  /** Puts a signing key of another algorithm into the folder; the next start signs with it. */
+  addKey(alg) {
+    const made = mkdtempSync(join(tmpdir(), "pawl-keys-"));
+    execFileSync(program, ["keys", "init", "--alg", alg, "--keys-dir", made], { stdio: ["ignore", "ignore", "inherit"] });
+    const file = readdirSync(made).find((name) => name.startsWith("access-"));
+    // The newest by name signs.
+    const later = new Date(Date.now() + ++this.#added * 3_600_000);
+    const stamp = later.toISOString().replace(/[-:]|\.\d+/g, "");
+    renameSync(join(made, file), join(this.#data, "keys", `access-${stamp}.pem`));
+    rmSync(made, { recursive: true });
+  }
+
+  #keyFiles() {
+    const names = readdirSync(join(this.#data, "keys")).filter((name) => name.startsWith("access-"));
+    return names.sort().map((name) => join(this.#data, "keys", name));
+  }
+
+  removeOldestKey() {
+    rmSync(this.#keyFiles()[0]);
+  }
+
+  /** The private key that signs now. */
+  signingKey() {
+    return createPrivateKey(readFileSync(this.#keyFiles().at(-1)));
+  }
+
+  /** The access and the refresh token of a new session. */
+  async login(email = "demo@example.com") {
+    const query = `mutation ($email: String!) {
+      login(input: { email: $email, password: "correct horse battery staple", refreshTokenDelivery: BODY }) {
+        ... on LoginPayload { accessToken { token } refreshToken }
+      }
+    }`;
+    const answer = await fetch(`${this.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query, variables: { email } }),
+    });
+    const { login } = (await answer.json()).data;
+    return { access: login.accessToken.token, refresh: login.refreshToken };
+  }
+}
+
+/** A port below those that connections get. */
+export async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const server = createServer().listen(port, "localhost");
+    const free = await Promise.race([once(server, "listening").then(() => true), once(server, "error").then(() => false)]);
+    if (!free) continue;
+    await new Promise((closed) => server.close(closed));
+    return port;
+  }
+}
