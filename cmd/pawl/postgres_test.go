@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // postgres is a PostgreSQL of the test's own, that can be killed, promoted and
@@ -247,11 +248,21 @@ func (p *postgres) with(database string, do func(context.Context, *pgx.Conn) err
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, "postgres://root@127.0.0.1:"+p.port+"/"+database+"?sslmode=disable")
+	for isFull(err) && ctx.Err() == nil { // connections that were closed may not have ended yet
+		time.Sleep(5 * time.Millisecond)
+		conn, err = pgx.Connect(ctx, "postgres://root@127.0.0.1:"+p.port+"/"+database+"?sslmode=disable")
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	return do(ctx, conn)
+}
+
+// isFull reports whether a server has no connection left, not even for its owner.
+func isFull(err error) bool {
+	full := (*pgconn.PgError)(nil)
+	return errors.As(err, &full) && full.Code == "53300"
 }
 
 // url is the database as the role pawl sees it.
