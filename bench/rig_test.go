@@ -38,7 +38,10 @@ type rig struct {
 }
 
 // program is a running server.
-type program struct{ address, admin string }
+type program struct {
+	address, admin string
+	pid            int
+}
 
 func (r *rig) command(tb testing.TB, stdin string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(tb.Context(), args[0], args[1:]...)
@@ -57,6 +60,9 @@ func prepare(tb testing.TB, redis string, settings ...string) *rig {
 		"PAWL_KEYS_DIR=" + filepath.Join(dir, "keys"), "PAWL_ISSUER=bench", "PAWL_AUDIENCE=bench",
 		"PAWL_ADDR=127.0.0.1:0", "PAWL_ADMIN_ADDR=off", "PAWL_LOGIN_MIN_DURATION=0s", "PAWL_LOGIN_NETWORK_RATE=off", "PAWL_SESSION_CAP=1000",
 	}, settings...)...)
+	if logDir() != "" {
+		r.env = append(r.env, "PAWL_LOG_LEVEL=debug")
+	}
 	for _, step := range [][]string{
 		{"go", "build", "-o", binary, "../cmd/pawl"},
 		{binary, "keys", "init"}, {binary, "migrate", "up"}, {binary, "user", "add", email},
@@ -68,20 +74,38 @@ func prepare(tb testing.TB, redis string, settings ...string) *rig {
 	return r
 }
 
+// logDir is the folder in which tests leave what the programs printed that they
+// started; scripts/no-secrets reads it. Empty for none.
+func logDir() string { return os.Getenv("PAWL_TEST_LOG_DIR") }
+
+// kept is a file in logDir, or nothing where there is none.
+func kept(tb testing.TB) io.Writer {
+	tb.Helper()
+	if logDir() == "" {
+		return io.Discard
+	}
+	file, err := os.CreateTemp(logDir(), "bench-*.log")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
+
 // serve runs a server until the test ends.
 func (r *rig) serve(tb testing.TB) *program {
 	tb.Helper()
 	began := time.Now()
 	server := r.command(tb, "", r.binary, "serve")
-	logs, err := server.StderrPipe()
+	stderr, err := server.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	logs := io.TeeReader(stderr, kept(tb))
 	if err := server.Start(); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	p := &program{}
+	p := &program{pid: server.Process.Pid}
 	lines := bufio.NewScanner(logs)
 	for lines.Scan() {
 		var line struct{ Msg, Address string }
@@ -102,9 +126,12 @@ func (r *rig) serve(tb testing.TB) *program {
 }
 
 // resident is the memory of a process, where the system tells.
-func resident(pid int) string {
+func resident(pid int) string { return memory(pid, "VmRSS") }
+
+// memory is a line of a process's status.
+func memory(pid int, name string) string {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	return between(string(status), "VmRSS:\t", "\n")
+	return strings.TrimSpace(between(string(status), name+":\t", "\n"))
 }
 
 // client is one connection that speaks just enough HTTP.
@@ -114,6 +141,7 @@ type client struct {
 	in              *bufio.Reader
 	out             bytes.Buffer
 	access, refresh string
+	forwarded       string // the client's address, where the server believes it
 }
 
 func (p *program) connect(tb testing.TB) *client {
@@ -162,6 +190,9 @@ func (c *client) post(access, body string) string {
 	c.out.WriteString("POST /graphql HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n")
 	if access != "" {
 		c.out.WriteString("Authorization: Bearer " + access + "\r\n")
+	}
+	if c.forwarded != "" {
+		c.out.WriteString("X-Forwarded-For: " + c.forwarded + "\r\n")
 	}
 	fmt.Fprintf(&c.out, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	if _, err := c.conn.Write(c.out.Bytes()); err != nil {

@@ -145,12 +145,21 @@ func graceOf(form string) time.Duration {
 	return 10 * time.Second
 }
 
-// logDir is PAWL_CHAOS_LOGS where that is set, so that logs outlive the test.
+// logDir is PAWL_CHAOS_LOGS where that is set, so that logs outlive the test; or
+// a folder within PAWL_TEST_LOG_DIR, which scripts/no-secrets reads.
 func logDir(t *testing.T) string {
 	if dir := os.Getenv("PAWL_CHAOS_LOGS"); dir != "" {
 		return dir
 	}
-	return t.TempDir()
+	kept := os.Getenv("PAWL_TEST_LOG_DIR")
+	if kept == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(kept, "chaos-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (r *rig) environment(dir string) map[string]string {

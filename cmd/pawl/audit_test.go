@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestAudit(t *testing.T) {
 		Dir:  "testdata/audit",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitline": waitLine, "record": record, "sql": sql},
 		Setup: func(env *testscript.Env) error {
-			env.Vars = append(env.Vars, promptEnd, "PAWL_DATABASE_URL=sqlite:"+env.WorkDir+"/pawl.db")
+			env.Vars = append(env.Vars, promptEnd, logDir+"="+os.Getenv(logDir), "PAWL_DATABASE_URL=sqlite:"+env.WorkDir+"/pawl.db")
 			return nil
 		},
 		RequireExplicitExec: true,

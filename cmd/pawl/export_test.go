@@ -4,7 +4,7 @@ import "io"
 
 // What the tests of the program reach into it for.
 var (
-	Main          = main
+	Run           = run
 	ParseRedisURL = parseRedisURL
 	RedisClient   = redisClient
 	PlainSQLite   = plainSQLite

@@ -14,22 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9/logging"
 	"github.com/rogpeppe/go-internal/testscript"
-
-	pawl "github.com/pawlauth/pawl/cmd/pawl"
 )
 
 // patience is how long a test waits for something that happens at once on an
 // idle machine.
 const patience = 60 * time.Second
-
-// TestMain puts the real program into the PATH of the tests, and a curl that is
-// good enough for machines without one.
-func TestMain(m *testing.M) {
-	logging.Disable() // the Redis client's own: it tells of servers that are down on purpose
-	testscript.Main(m, map[string]func(){"pawl": pawl.Main, "curl": curl})
-}
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -41,7 +31,7 @@ func TestScripts(t *testing.T) {
 			"tokenless":  tokenless,
 		},
 		Setup: func(env *testscript.Env) error {
-			env.Vars = append(env.Vars, promptEnd)
+			env.Vars = append(env.Vars, promptEnd, logDir+"="+os.Getenv(logDir), "PAWL_LOG_LEVEL=debug")
 			return nil
 		},
 		RequireExplicitExec: true,
@@ -182,7 +172,12 @@ type process struct {
 // start runs pawl in dir with nothing but env in its environment.
 func start(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command("pawl", args...), out: &bytes.Buffer{}, logs: make(chan string, 4096), all: &strings.Builder{}}
+	return startProgram(t, "pawl", dir, env, args...)
+}
+
+func startProgram(t *testing.T, program, dir string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(program, args...), out: &bytes.Buffer{}, logs: make(chan string, 1<<16), all: &strings.Builder{}}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout = dir, env, p.out
 	stderr, err := p.cmd.StderrPipe()
 	if err == nil {

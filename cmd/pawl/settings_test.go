@@ -29,9 +29,13 @@ func environment(t *testing.T) (dir string, env map[string]string) {
 	}
 }
 
-// list is an environment for a process, which has nothing else but the PATH.
+// list is an environment for a process, which has nothing else but the PATH. It
+// logs all there is to log unless env says otherwise.
 func list(env map[string]string) []string {
-	all := []string{"PATH=" + os.Getenv("PATH"), promptEnd}
+	all := []string{"PATH=" + os.Getenv("PATH"), promptEnd, logDir + "=" + os.Getenv(logDir)}
+	if env["PAWL_LOG_LEVEL"] == "" {
+		all = append(all, "PAWL_LOG_LEVEL=debug")
+	}
 	for name, value := range env {
 		all = append(all, name+"="+value)
 	}
