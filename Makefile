@@ -26,7 +26,7 @@ build: ## one static binary: bin/pawl
 .PHONY: test
 test: ## every test, with the race detector, against a real Redis and PostgreSQL (installs what is missing)
 	@scripts/need cc redis postgresql
-	scripts/with-services env CGO_ENABLED=1 go test -race -timeout 10m $(TESTFLAGS) ./...
+	scripts/with-services scripts/no-secrets env CGO_ENABLED=1 go test -race -timeout 12m $(TESTFLAGS) ./...
 	go test ./internal/session/model # the whole search; under the race detector it is a short one
 
 .PHONY: lint
