@@ -49,7 +49,7 @@ func BenchmarkUnderLogins(b *testing.B) {
 		busy = append(busy, refreshes(clients, done)...)
 		kib, _ := strconv.ParseFloat(strings.TrimSuffix(memory(p.pid, "VmHWM"), " kB"), 64)
 		most = max(most, kib/1024)
-		for _, c := range append(doors, clients...) {
+		for _, c := range slices.Concat(doors, clients) {
 			_ = c.conn.Close()
 		}
 	}

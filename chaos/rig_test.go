@@ -155,7 +155,7 @@ func logDir(t *testing.T) string {
 	if kept == "" {
 		return t.TempDir()
 	}
-	dir, err := os.MkdirTemp(kept, "chaos-*")
+	dir, err := os.MkdirTemp(kept, "chaos-*") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}
