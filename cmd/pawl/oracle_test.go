@@ -24,10 +24,10 @@ import (
 type cause struct{ name, email, password string }
 
 const (
-	rounds = 15
-	floor  = 500 * time.Millisecond // what a login takes at least: more than any check on a busy machine
+	rounds = 7
+	floor  = 1500 * time.Millisecond // what a login takes at least: more than any check on a busy machine
 	// blur is how far medians may lie apart: what a busy machine adds to a sleep.
-	blur = 60 * time.Millisecond
+	blur = 100 * time.Millisecond
 )
 
 // TestOneAnswerForEveryCause: whatever is wrong with a login, the answer is the
