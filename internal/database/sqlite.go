@@ -46,18 +46,14 @@ func openSQLite(ctx context.Context, path string) (gorm.Dialector, error) {
 // a new file to write-ahead logging at once: all but one of them are told that it
 // is busy.
 func firstPing(ctx context.Context, pool *sql.DB) error {
-	ctx, cancel := context.WithTimeout(ctx, busyTimeout*time.Millisecond)
-	defer cancel()
-	for {
+	const tries = 200 // of which each may take as long as the disk does
+	for try := 1; ; try++ {
 		err := pool.PingContext(ctx)
-		if busy := (*sqlite.Error)(nil); !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY {
+		busy := (*sqlite.Error)(nil)
+		if !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || try == tries || ctx.Err() != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
