@@ -2,6 +2,8 @@ module github.com/pawlauth/pawl
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool github.com/99designs/gqlgen
 
 require (

@@ -87,7 +87,7 @@ func newWorld(t testing.TB) *world {
 	w.must(err)
 	ring, err := session.NewKeyring(session.Key{Material: material})
 	w.must(err)
-	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 2)
+	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 16)
 	w.must(err)
 	service, err := auth.New(auth.Config{
 		Users: w.users, Ledger: rows, Store: store, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,

@@ -43,7 +43,7 @@ type serverFlags struct {
 	Argon2Memory         string `name:"argon2-memory" env:"PAWL_ARGON2_MEMORY" default:"19456" placeholder:"KIB" help:"Memory of a password hash in KiB. Default: 19456."`
 	Argon2Time           string `name:"argon2-time" env:"PAWL_ARGON2_TIME" default:"2" placeholder:"N" help:"Passes of a password hash. Default: 2."`
 	Argon2Parallelism    string `name:"argon2-parallelism" env:"PAWL_ARGON2_PARALLELISM" default:"1" placeholder:"N" help:"Lanes of a password hash. Default: 1."`
-	Argon2Concurrency    string `name:"argon2-concurrency" env:"PAWL_ARGON2_CONCURRENCY" placeholder:"N" help:"Password hashes at a time. Default: the number of cores."`
+	Argon2Concurrency    string `name:"argon2-concurrency" env:"PAWL_ARGON2_CONCURRENCY" placeholder:"N" help:"Password hashes at a time. Default: one less than there are cores, and at least one."`
 	LoginNetworkRate     string `env:"PAWL_LOGIN_NETWORK_RATE" default:"30/2s" placeholder:"30/2s" help:"Logins of one network: how many at once, and how long until one more; or off. Default: 30/2s."`
 	LoginAccountSchedule string `env:"PAWL_LOGIN_ACCOUNT_SCHEDULE" default:"5:30s,10:60s,20:5m,50:1h,100:24h" placeholder:"5:30s,…" help:"Failed logins of one account and the pause after so many; or off. Default: 5:30s,10:60s,20:5m,50:1h,100:24h."`
 	RefreshNetworkRate   string `env:"PAWL_REFRESH_NETWORK_RATE" default:"600/100ms" placeholder:"600/100ms" help:"Failed refreshes of one network on each server, like PAWL_LOGIN_NETWORK_RATE. Default: 600/100ms."`
@@ -157,7 +157,7 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 	if s.access.TTL%time.Second != 0 {
 		r.refuse("PAWL_ACCESS_TTL", "must be whole seconds")
 	}
-	s.hashConcurrency = runtime.GOMAXPROCS(0)
+	s.hashConcurrency = max(1, runtime.GOMAXPROCS(0)-1) // a core is left for those who need no password
 	if f.Argon2Concurrency != "" {
 		s.hashConcurrency = r.number("PAWL_ARGON2_CONCURRENCY", f.Argon2Concurrency, 1, 1024)
 	}

@@ -203,7 +203,7 @@ func (w *world) restart(keys ...session.Key) {
 	w.must(err)
 	verifier, err := token.NewVerifier(w.access, config, w.clock.now)
 	w.must(err)
-	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 2)
+	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 16)
 	w.must(err)
 	devices, err := device.NewKeyring(w.clock.now, refresh.Material)
 	w.must(err)

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
 )
 
 // seen is what an observer was told since the last look.
@@ -132,6 +134,48 @@ func TestOverloadIsObserved(t *testing.T) {
 	invalid, overloaded := w.seen.words["login invalid"], w.seen.words["login overloaded"]
 	if invalid == 0 || overloaded == 0 || invalid+overloaded != 24 {
 		t.Errorf("observed: got %v, want some invalid, some overloaded, 24 together", w.seen.words)
+	}
+}
+
+// Whoever finds no slot to hash in asks the database nothing, which is down here.
+func TestNoSlotNoLookup(t *testing.T) {
+	w := newWorld(t)
+	w.loginSchedule = throttle.Schedule{{Failures: 1, Pause: time.Hour}}
+	w.restart()
+	one, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 1)
+	w.must(err)
+	w.svc.Hasher = one
+	slot, err := one.Enter(t.Context(), "")
+	w.must(err)
+	defer slot.Leave()
+	fill(t, one)
+	w.dbDown.Store(true)
+	in := auth.LoginInput{Email: secret.New("ada@example.com"), Password: secret.New(goodPassword), RefreshTokenDelivery: session.DeliveryBody}
+	for range 3 { // each gives back what it took at the gates
+		if _, err := w.svc.Login(t.Context(), phone, in); !errors.Is(err, password.ErrOverloaded) || !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("login: got %v, want ErrOverloaded within ErrUnavailable", err)
+		}
+	}
+	w.saw("login overloaded", "login overloaded", "login overloaded")
+}
+
+// fill makes as many wait for a slot as may, until the test ends.
+func fill(t *testing.T, h *password.Hasher) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	t.Cleanup(func() { stop(); waiting.Wait() })
+	for full := false; !full; {
+		left := make(chan error, 1)
+		waiting.Go(func() {
+			_, err := h.Enter(ctx, "")
+			left <- err
+		})
+		select {
+		case err := <-left:
+			full = errors.Is(err, password.ErrOverloaded)
+		case <-time.After(20 * time.Millisecond): // it waits, for two seconds at most
+		}
 	}
 }
 

@@ -40,12 +40,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	if problems := s.changeProblems(u, in); len(problems) > 0 {
 		return WeakPasswordError{Message: "Choose another password.", Problems: problems}, nil
 	}
-	hash, err := s.Hasher.Hash(ctx, "", in.NewPassword)
-	if errors.Is(err, password.ErrUnusable) {
-		return nil, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}
-	}
+	hash, err := s.hashNew(ctx, c, in.NewPassword)
 	if err != nil {
-		return nil, s.unavailable("hashing a password", err)
+		return nil, err
 	}
 
 	ctx, cancel := detach(ctx)
@@ -85,12 +82,30 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 	if err := s.enter(ctx, c, a); err != nil {
 		return s.refusedAttempt(c, a, err)
 	}
-	err := s.verifyPassword(ctx, c, u, given)
+	slot, err := s.hashingSlot(ctx, c)
+	if err == nil {
+		err = s.verifyPassword(ctx, slot, u, given)
+		slot.Leave()
+	}
 	s.leave(ctx, a, err)
 	if err != nil {
 		s.witnessLogin(c, a, nil, err)
 	}
 	return err
+}
+
+// hashNew is the hash of a password that is to be set.
+func (s *Service) hashNew(ctx context.Context, c Caller, fresh secret.Text) (secret.Text, error) {
+	slot, err := s.hashingSlot(ctx, c)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	defer slot.Leave()
+	hash, err := slot.Hash(fresh)
+	if err != nil {
+		return hash, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}
+	}
+	return hash, nil
 }
 
 // passwordOwner is the ledger's entry of the caller's session and its user.

@@ -1,6 +1,20 @@
 package password
 
-import "context"
+import (
+	"context"
+
+	"github.com/pawlauth/pawl/internal/secret"
+)
+
+// Verify is [Slot.Verify] in a slot of its own.
+func (h *Hasher) Verify(ctx context.Context, network string, stored, password secret.Text) (Result, error) {
+	slot, err := h.Enter(ctx, network)
+	if err != nil {
+		return Result{}, err
+	}
+	defer slot.Leave()
+	return slot.Verify(stored, password), nil
+}
 
 // Occupy takes one slot of h, as a hash in progress does. The slot must be free.
 func Occupy(h *Hasher) (release func()) {

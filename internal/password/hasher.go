@@ -19,7 +19,8 @@ import (
 	"github.com/pawlauth/pawl/internal/secret"
 )
 
-// Errors of a [Hasher]. Besides them only the error of the context comes back.
+// Errors of a [Hasher] and of its slots. Besides them only the error of the
+// context comes back.
 var (
 	// ErrOverloaded: the queue is full, or the wait was too long. Nothing was
 	// looked at; try again later.
@@ -54,27 +55,50 @@ func New(params Params, concurrency int) (*Hasher, error) {
 	}, nil
 }
 
-// Hash is the hash of a new password as a PHC string. The password is brought
-// into Unicode form NFKC first, so that it can be typed on any keyboard. The
+// Enter takes a slot, waiting for one if need be. Take it before anything that
+// is only done to check a password: who is sent away should cost nothing. The
 // network is any text that stands for where the request came from; an empty one
-// is not limited by network. Beyond the errors above it returns the context's.
-func (h *Hasher) Hash(ctx context.Context, network string, password secret.Text) (secret.Text, error) {
+// is not limited by network. The error is ErrOverloaded or the context's.
+func (h *Hasher) Enter(ctx context.Context, network string) (*Slot, error) {
+	if err := h.queue.enter(ctx, network); err != nil {
+		return nil, err
+	}
+	return &Slot{h}, nil
+}
+
+// Slot is the right to compute hashes now, one after the other. It belongs to
+// one goroutine, which calls Leave once.
+type Slot struct{ hasher *Hasher }
+
+// Leave gives the slot to the next one.
+func (s *Slot) Leave() { s.hasher.queue.leave() }
+
+// Hash is the hash of a new password as a PHC string. The password is brought
+// into Unicode form NFKC first, so that it can be typed on any keyboard. The only
+// error is ErrUnusable.
+func (s *Slot) Hash(password secret.Text) (secret.Text, error) {
 	text := password.Reveal()
 	if text == "" || !acceptable(text) || !utf8.ValidString(text) {
 		return secret.Text{}, ErrUnusable
 	}
-	if err := h.queue.enter(ctx, network); err != nil {
-		return secret.Text{}, err
-	}
-	defer h.queue.leave()
-	return secret.New(newArgon2Hash(h.params, norm.NFKC.String(text)).encode()), nil
+	return secret.New(newArgon2Hash(s.hasher.params, norm.NFKC.String(text)).encode()), nil
 }
 
-// Result is the answer of [Hasher.Verify].
+// Hash is [Slot.Hash] in a slot of its own.
+func (h *Hasher) Hash(ctx context.Context, network string, password secret.Text) (secret.Text, error) {
+	slot, err := h.Enter(ctx, network)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	defer slot.Leave()
+	return slot.Hash(password)
+}
+
+// Result is the answer of [Slot.Verify].
 type Result struct {
 	// OK: the password is the one that was hashed.
 	OK bool
-	// Upgrade: the stored hash should be replaced by a new [Hasher.Hash] of this
+	// Upgrade: the stored hash should be replaced by a new [Slot.Hash] of this
 	// password. Never without OK.
 	Upgrade bool
 }
@@ -85,13 +109,9 @@ type Result struct {
 // decoy and says no: the time tells nobody which of them it was. A password that
 // is not in NFKC is tried in NFKC and as sent, always both, since imported hashes
 // may be of either. What takes longer or shorter is a readable hash of another
-// cost than today's: whoever must not tell that has to add a pause. The network
-// is that of [Hasher.Hash]. An error means that nothing was looked at.
-func (h *Hasher) Verify(ctx context.Context, network string, stored, password secret.Text) (Result, error) {
-	if err := h.queue.enter(ctx, network); err != nil {
-		return Result{}, err
-	}
-	defer h.queue.leave()
+// cost than today's: whoever must not tell that has to add a pause.
+func (s *Slot) Verify(stored, password secret.Text) Result {
+	h := s.hasher
 	hash, known := h.read(stored)
 	text := password.Reveal()
 	if !acceptable(text) {
@@ -101,12 +121,12 @@ func (h *Hasher) Verify(ctx context.Context, network string, stored, password se
 	inNormalForm := hash.matches(normal)
 	asSent := normal != text && hash.matches(text)
 	if !known || !inNormalForm && !asSent {
-		return Result{}, nil
+		return Result{}
 	}
-	return Result{OK: true, Upgrade: !inNormalForm || !hash.isToday(h.params)}, nil
+	return Result{OK: true, Upgrade: !inNormalForm || !hash.isToday(h.params)}
 }
 
-// CheckHash says whether [Hasher.Verify] can read a stored hash; use it before
+// CheckHash says whether [Slot.Verify] can read a stored hash; use it before
 // importing one. The error says what is accepted and never repeats the hash.
 func CheckHash(stored secret.Text) error {
 	if _, ok := readHash(stored.Reveal()); !ok {
