@@ -17,6 +17,16 @@ export interface Root {
   input: Record<string, unknown>;
 }
 
+/** The request under the name of its one operation: after a change of tabs the editor's name is a moment behind its text. */
+export function rename(request: Request): Request {
+  try {
+    const operation = getOperationAST(parse(request.query));
+    return operation ? { ...request, operationName: operation.name?.value } : request;
+  } catch {
+    return request; // The server says what is wrong with it.
+  }
+}
+
 /** Undefined for queries, for what is no GraphQL, and for a field inside a fragment. */
 export function mutationOf({ query, operationName, variables }: Request): Root | undefined {
   let operation: OperationDefinitionNode | null | undefined;

@@ -4,7 +4,7 @@
 import type { Fetcher } from "@graphiql/toolkit";
 import { createClient, type PawlClient, PawlError } from "@pawlauth/client";
 import { createFetch } from "@pawlauth/client/fetch";
-import { extend, mutationOf, type Request, type Root, takeExtras } from "./request.js";
+import { extend, mutationOf, rename, type Request, type Root, takeExtras } from "./request.js";
 import { OTHER_DEVICE } from "./tour.js";
 
 export const url = new URL("/graphql", location.href).href;
@@ -168,7 +168,7 @@ export function createFetcher(heard: (answer: Answer) => void): Fetcher {
   }
 
   return ({ query, operationName, variables }, options) => {
-    const answer = last.then(() => run({ query, operationName, variables }, (options?.headers ?? {}) as Headers));
+    const answer = last.then(() => run(rename({ query, operationName, variables }), (options?.headers ?? {}) as Headers));
     last = answer.catch(() => {});
     void answer.then(heard, () => {});
     return answer as any;
