@@ -33,7 +33,7 @@ func invalidCredentials() InvalidCredentialsError {
 }
 
 // Login starts a session for whoever knows a user's password. Order: shape of
-// the arguments, gates, hashing slot, user row, hash, status, session. Whatever is wrong with the
+// the arguments, gates, place in the hashing queue, user row, hash, status, session. Whatever is wrong with the
 // credentials, the answer is the same.
 func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
 	started := s.Now()
@@ -109,14 +109,14 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 }
 
 // verifyLogin is the user of an email and a password; errCredentials for every
-// mismatch, after the same work. Whoever finds no hashing slot asks the database
-// nothing.
+// mismatch, after the same work. Whoever finds no place in the hashing queue asks
+// the database nothing.
 func (s *Service) verifyLogin(ctx context.Context, c Caller, in LoginInput, a *attempt) (user.User, error) {
-	slot, err := s.hashingSlot(ctx, c)
+	turn, err := s.Hasher.Enter(network(c.Address))
 	if err != nil {
-		return user.User{}, err
+		return user.User{}, s.overloaded(err)
 	}
-	defer slot.Leave()
+	defer turn.Leave()
 	lookup, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	u, err := s.Users.ByEmail(lookup, in.Email.Reveal())
@@ -126,26 +126,16 @@ func (s *Service) verifyLogin(ctx context.Context, c Caller, in LoginInput, a *a
 	if err := s.recognise(ctx, a, u); err != nil {
 		return u, err
 	}
-	// An unknown user has no hash, and the slot works on a decoy then.
-	return u, s.verifyPassword(ctx, slot, u, in.Password)
-}
-
-// hashingSlot waits for a slot to compute hashes in, behind others of the
-// caller's network. It is password.ErrOverloaded within ErrUnavailable where too
-// many wait.
-func (s *Service) hashingSlot(ctx context.Context, c Caller) (*password.Slot, error) {
-	slot, err := s.Hasher.Enter(ctx, network(c.Address))
-	if err != nil {
-		s.Log.Warn("more passwords wait to be hashed than PAWL_ARGON2_CONCURRENCY allows for; one was refused")
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return slot, nil
+	// An unknown user has no hash, and the hasher works on a decoy then.
+	return u, s.verifyPassword(ctx, turn, u, in.Password)
 }
 
 // verifyPassword checks a user's password and brings an old hash up to date.
-func (s *Service) verifyPassword(ctx context.Context, slot *password.Slot, u user.User, given secret.Text) error {
-	result := slot.Verify(u.PasswordHash, given)
+func (s *Service) verifyPassword(ctx context.Context, turn *password.Turn, u user.User, given secret.Text) error {
+	result, err := turn.Verify(ctx, u.PasswordHash, given)
 	switch {
+	case err != nil:
+		return s.overloaded(err)
 	case u.ID == uuid.Nil:
 		return fmt.Errorf("%w: unknown email", errCredentials)
 	case !result.OK:
@@ -153,14 +143,21 @@ func (s *Service) verifyPassword(ctx context.Context, slot *password.Slot, u use
 	case u.Status != user.StatusActive:
 		return fmt.Errorf("%w: the user is %s", errCredentials, u.Status)
 	case result.Upgrade:
-		s.upgradeHash(ctx, slot, u, given)
+		s.upgradeHash(ctx, turn, u, given)
 	}
 	return nil
 }
 
+// overloaded is what a login comes to that the hashing queue sent away.
+func (s *Service) overloaded(err error) error {
+	s.Log.Warn("more passwords wait to be hashed than PAWL_ARGON2_CONCURRENCY allows for; one was refused")
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
 // upgradeHash replaces a hash of older cost. Failing is no reason to refuse the login.
-func (s *Service) upgradeHash(ctx context.Context, slot *password.Slot, u user.User, given secret.Text) {
-	hash, err := slot.Hash(given)
+func (s *Service) upgradeHash(ctx context.Context, turn *password.Turn, u user.User, given secret.Text) {
+	hash, err := turn.Hash(ctx, given)
+	turn.Leave() // the slot is not for those that wait for the database
 	if err == nil {
 		write, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()

@@ -1,13 +1,14 @@
 package auth_test
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/password"
@@ -137,21 +138,23 @@ func TestOverloadIsObserved(t *testing.T) {
 	}
 }
 
-// Whoever finds no slot to hash in asks the database nothing, which is down here.
-func TestNoSlotNoLookup(t *testing.T) {
+// Whoever finds no place in the hashing queue asks the database nothing, which is
+// down here, and gives back what it took at the gates.
+func TestNoPlaceNoLookup(t *testing.T) {
 	w := newWorld(t)
 	w.loginSchedule = throttle.Schedule{{Failures: 1, Pause: time.Hour}}
 	w.restart()
-	one, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 1)
-	w.must(err)
-	w.svc.Hasher = one
-	slot, err := one.Enter(t.Context(), "")
-	w.must(err)
-	defer slot.Leave()
-	fill(t, one)
+	for { // until the queue is full
+		turn, err := w.svc.Hasher.Enter("")
+		if errors.Is(err, password.ErrOverloaded) {
+			break
+		}
+		w.must(err)
+		defer turn.Leave()
+	}
 	w.dbDown.Store(true)
 	in := auth.LoginInput{Email: secret.New("ada@example.com"), Password: secret.New(goodPassword), RefreshTokenDelivery: session.DeliveryBody}
-	for range 3 { // each gives back what it took at the gates
+	for range 3 {
 		if _, err := w.svc.Login(t.Context(), phone, in); !errors.Is(err, password.ErrOverloaded) || !errors.Is(err, auth.ErrUnavailable) {
 			t.Errorf("login: got %v, want ErrOverloaded within ErrUnavailable", err)
 		}
@@ -159,24 +162,35 @@ func TestNoSlotNoLookup(t *testing.T) {
 	w.saw("login overloaded", "login overloaded", "login overloaded")
 }
 
-// fill makes as many wait for a slot as may, until the test ends.
-func fill(t *testing.T, h *password.Hasher) {
-	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	var waiting sync.WaitGroup
-	t.Cleanup(func() { stop(); waiting.Wait() })
-	for full := false; !full; {
-		left := make(chan error, 1)
-		waiting.Go(func() {
-			_, err := h.Enter(ctx, "")
-			left <- err
-		})
-		select {
-		case err := <-left:
-			full = errors.Is(err, password.ErrOverloaded)
-		case <-time.After(20 * time.Millisecond): // it waits, for two seconds at most
+// A database that is slow keeps nobody from hashing: logins that wait for it do
+// not hold the slot.
+func TestSlowLookupsHoldNoSlot(t *testing.T) {
+	w := newWorld(t)
+	one, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 1)
+	w.must(err)
+	w.svc.Hasher = one
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	w.must(w.db.Callback().Query().Before("gorm:query").Register("slow", func(db *gorm.DB) {
+		if db.Statement.Table == "users" {
+			arrived <- struct{}{}
+			<-goOn
 		}
+	}))
+	var logins sync.WaitGroup
+	for range 4 {
+		logins.Go(func() { w.tryLogin(phone, goodPassword) })
 	}
+	for range 4 { // all of them look, one slot or not
+		<-arrived
+	}
+	turn, err := one.Enter("")
+	w.must(err)
+	if _, err := turn.Hash(t.Context(), secret.New(goodPassword)); err != nil {
+		t.Errorf("a hash meanwhile: %v", err)
+	}
+	turn.Leave()
+	close(goOn)
+	logins.Wait()
 }
 
 // Every session is counted once, whoever has to hear of its end again.

@@ -82,10 +82,12 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 	if err := s.enter(ctx, c, a); err != nil {
 		return s.refusedAttempt(c, a, err)
 	}
-	slot, err := s.hashingSlot(ctx, c)
-	if err == nil {
-		err = s.verifyPassword(ctx, slot, u, given)
-		slot.Leave()
+	turn, err := s.Hasher.Enter(network(c.Address))
+	if err != nil {
+		err = s.overloaded(err)
+	} else {
+		defer turn.Leave()
+		err = s.verifyPassword(ctx, turn, u, given)
 	}
 	s.leave(ctx, a, err)
 	if err != nil {
@@ -96,14 +98,12 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 
 // hashNew is the hash of a password that is to be set.
 func (s *Service) hashNew(ctx context.Context, c Caller, fresh secret.Text) (secret.Text, error) {
-	slot, err := s.hashingSlot(ctx, c)
-	if err != nil {
-		return secret.Text{}, err
-	}
-	defer slot.Leave()
-	hash, err := slot.Hash(fresh)
-	if err != nil {
+	hash, err := s.Hasher.Hash(ctx, network(c.Address), fresh)
+	switch {
+	case errors.Is(err, password.ErrUnusable):
 		return hash, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}
+	case err != nil:
+		return hash, s.overloaded(err)
 	}
 	return hash, nil
 }

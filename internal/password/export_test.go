@@ -6,22 +6,26 @@ import (
 	"github.com/pawlauth/pawl/internal/secret"
 )
 
-// Verify is [Slot.Verify] in a slot of its own.
+// Verify is [Turn.Verify] in a turn of its own.
 func (h *Hasher) Verify(ctx context.Context, network string, stored, password secret.Text) (Result, error) {
-	slot, err := h.Enter(ctx, network)
+	turn, err := h.Enter(network)
 	if err != nil {
 		return Result{}, err
 	}
-	defer slot.Leave()
-	return slot.Verify(stored, password), nil
+	defer turn.Leave()
+	return turn.Verify(ctx, stored, password)
 }
 
 // Occupy takes one slot of h, as a hash in progress does. The slot must be free.
 func Occupy(h *Hasher) (release func()) {
-	if err := h.queue.enter(context.Background(), ""); err != nil {
+	turn, err := h.Enter("")
+	if err == nil {
+		err = h.queue.start(context.Background(), turn.turn)
+	}
+	if err != nil {
 		panic(err)
 	}
-	return h.queue.leave
+	return turn.Leave
 }
 
 // Free is how many slots of h nobody has.

@@ -19,7 +19,7 @@ import (
 	"github.com/pawlauth/pawl/internal/secret"
 )
 
-// Errors of a [Hasher] and of its slots. Besides them only the error of the
+// Errors of a [Hasher] and of its turns. Besides them only the error of the
 // context comes back.
 var (
 	// ErrOverloaded: the queue is full, or the wait was too long. Nothing was
@@ -55,50 +55,58 @@ func New(params Params, concurrency int) (*Hasher, error) {
 	}, nil
 }
 
-// Enter takes a slot, waiting for one if need be. Take it before anything that
-// is only done to check a password: who is sent away should cost nothing. The
-// network is any text that stands for where the request came from; an empty one
-// is not limited by network. The error is ErrOverloaded or the context's.
-func (h *Hasher) Enter(ctx context.Context, network string) (*Slot, error) {
-	if err := h.queue.enter(ctx, network); err != nil {
+// Enter takes a place among those that have a password hashed or wait for that,
+// at once or never: the error is ErrOverloaded. Enter before anything that is only
+// done to check a password, so that whoever is sent away costs nothing. The network
+// is any text that stands for where the request came from; an empty one is not
+// limited by network.
+func (h *Hasher) Enter(network string) (*Turn, error) {
+	t, err := h.queue.enter(network)
+	if err != nil {
 		return nil, err
 	}
-	return &Slot{h}, nil
+	return &Turn{hasher: h, turn: t}, nil
 }
 
-// Slot is the right to compute hashes now, one after the other. It belongs to
-// one goroutine, which calls Leave once.
-type Slot struct{ hasher *Hasher }
+// Turn is a place in the queue. Its first Verify or Hash waits for a slot, which
+// the turn keeps until it leaves, as each turn must. It belongs to one goroutine.
+type Turn struct {
+	hasher *Hasher
+	turn   *turn
+}
 
-// Leave gives the slot to the next one.
-func (s *Slot) Leave() { s.hasher.queue.leave() }
+// Leave gives back the place and the slot; to do so twice does no harm.
+func (t *Turn) Leave() { t.hasher.queue.leave(t.turn) }
 
 // Hash is the hash of a new password as a PHC string. The password is brought
-// into Unicode form NFKC first, so that it can be typed on any keyboard. The only
-// error is ErrUnusable.
-func (s *Slot) Hash(password secret.Text) (secret.Text, error) {
+// into Unicode form NFKC first, so that it can be typed on any keyboard. Beyond
+// the errors above it returns the context's.
+func (t *Turn) Hash(ctx context.Context, password secret.Text) (secret.Text, error) {
 	text := password.Reveal()
 	if text == "" || !acceptable(text) || !utf8.ValidString(text) {
 		return secret.Text{}, ErrUnusable
 	}
-	return secret.New(newArgon2Hash(s.hasher.params, norm.NFKC.String(text)).encode()), nil
+	if err := t.hasher.queue.start(ctx, t.turn); err != nil {
+		return secret.Text{}, err
+	}
+	return secret.New(newArgon2Hash(t.hasher.params, norm.NFKC.String(text)).encode()), nil
 }
 
-// Hash is [Slot.Hash] in a slot of its own.
+// Hash is [Turn.Hash] in a turn of its own.
 func (h *Hasher) Hash(ctx context.Context, network string, password secret.Text) (secret.Text, error) {
-	slot, err := h.Enter(ctx, network)
+	turn, err := h.Enter(network)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	defer slot.Leave()
-	return slot.Hash(password)
+	defer turn.Leave()
+	return turn.Hash(ctx, password)
 }
 
-// Result is the answer of [Slot.Verify].
+// Result is the answer of [Turn.Verify].
 type Result struct {
 	// OK: the password is the one that was hashed.
 	OK bool
-	// Upgrade: the stored hash should be replaced by a new [Slot.Hash] of this
+	// Upgrade: the stored hash should be replaced by a new [Turn.Hash] of this
 	// password. Never without OK.
 	Upgrade bool
 }
@@ -109,9 +117,13 @@ type Result struct {
 // decoy and says no: the time tells nobody which of them it was. A password that
 // is not in NFKC is tried in NFKC and as sent, always both, since imported hashes
 // may be of either. What takes longer or shorter is a readable hash of another
-// cost than today's: whoever must not tell that has to add a pause.
-func (s *Slot) Verify(stored, password secret.Text) Result {
-	h := s.hasher
+// cost than today's: whoever must not tell that has to add a pause. An error,
+// ErrOverloaded or the context's, means that nothing was looked at.
+func (t *Turn) Verify(ctx context.Context, stored, password secret.Text) (Result, error) {
+	h := t.hasher
+	if err := h.queue.start(ctx, t.turn); err != nil {
+		return Result{}, err
+	}
 	hash, known := h.read(stored)
 	text := password.Reveal()
 	if !acceptable(text) {
@@ -121,12 +133,12 @@ func (s *Slot) Verify(stored, password secret.Text) Result {
 	inNormalForm := hash.matches(normal)
 	asSent := normal != text && hash.matches(text)
 	if !known || !inNormalForm && !asSent {
-		return Result{}
+		return Result{}, nil
 	}
-	return Result{OK: true, Upgrade: !inNormalForm || !hash.isToday(h.params)}
+	return Result{OK: true, Upgrade: !inNormalForm || !hash.isToday(h.params)}, nil
 }
 
-// CheckHash says whether [Slot.Verify] can read a stored hash; use it before
+// CheckHash says whether [Turn.Verify] can read a stored hash; use it before
 // importing one. The error says what is accepted and never repeats the hash.
 func CheckHash(stored secret.Text) error {
 	if _, ok := readHash(stored.Reveal()); !ok {

@@ -14,71 +14,44 @@ const (
 	maxWait           = 2 * time.Second
 )
 
-// queue lets so many in at once and makes some more wait, first come, first
+// queue lets so many compute at once and makes some more wait, first come, first
 // served. A network has at most four waiting, so others wait behind no more than
-// that. Where the queue is full all the same, a newcomer takes the place of the
-// last one of the network that has most waiting, if that leaves the newcomer's
-// network with no more than it: few networks cannot keep others out.
+// that; a free slot is one more place. Where the queue is full all the same, a
+// newcomer takes the place of the last one of the network that has most waiting,
+// if that leaves the newcomer's network with no more than it: few networks cannot
+// keep others out.
 type queue struct {
 	mu      sync.Mutex
 	free    int
 	places  int
-	waiting []*turn        // the longest waiting first
-	count   map[string]int // how many of them each network has; those of no known network are not one another's
+	waiting []*turn        // all that have entered and compute nothing yet, in that order
+	ready   []*turn        // those of them that only lack a slot, the longest waiting first
+	count   map[string]int // how many of waiting each network has; those of no known network are not one another's
 }
 
-// turn is one who waits. ready gets nil with a slot, or ErrOverloaded.
+// turn is one that has entered.
 type turn struct {
-	network string
-	ready   chan error
+	network   string
+	computing bool
+	answer    chan error // gets nil with a slot, or ErrOverloaded; one of them, once
 }
 
 func newQueue(slots int) *queue {
 	return &queue{free: slots, places: slots * waitingPerSlot, count: map[string]int{}}
 }
 
-// enter takes a slot, waiting for it if need be; leave gives it back. The error
-// is ErrOverloaded, or the context's.
-func (q *queue) enter(ctx context.Context, network string) error {
-	if ctx.Err() != nil {
-		return contextError(ctx)
-	}
-	t, err := q.join(network)
-	if t == nil {
-		return err
-	}
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	select {
-	case err := <-t.ready:
-		return err
-	case <-timer.C:
-		err = ErrOverloaded
-	case <-ctx.Done():
-		err = contextError(ctx)
-	}
-	if !q.quit(t) && <-t.ready == nil { // the slot came in the same moment
-		q.leave()
-	}
-	return err
-}
-
-// join takes a slot (no turn, no error) or a place in the queue (a turn).
-func (q *queue) join(network string) (*turn, error) {
+// enter takes a place, at once or never. The error is ErrOverloaded.
+func (q *queue) enter(network string) (*turn, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.free > 0 {
-		q.free--
-		return nil, nil //nolint:nilnil // no turn is needed
-	}
 	own := q.count[network]
-	if own >= waitingPerNetwork {
+	if own >= waitingPerNetwork+q.free {
 		return nil, ErrOverloaded
 	}
-	if len(q.waiting) >= q.places && !q.displace(own) {
+	if len(q.waiting) >= q.places+q.free && !q.displace(own) {
 		return nil, ErrOverloaded
 	}
-	t := &turn{network: network, ready: make(chan error, 1)}
+	t := &turn{network: network, answer: make(chan error, 1)}
 	q.waiting = append(q.waiting, t)
 	if network != "" {
 		q.count[network]++
@@ -86,54 +59,97 @@ func (q *queue) join(network string) (*turn, error) {
 	return t, nil
 }
 
-// displace sends away the last one of the network that has most waiting, if that
-// is at least two more than own.
-func (q *queue) displace(own int) bool {
-	last, most := -1, own+1
-	for i, t := range q.waiting {
-		if n := q.count[t.network]; n > most || n == most && last >= 0 {
-			last, most = i, n
-		}
+// start waits for a slot, which is t's until it leaves. The error is
+// ErrOverloaded or the context's; t must leave all the same.
+func (q *queue) start(ctx context.Context, t *turn) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
 	}
-	if last < 0 {
-		return false
+	if q.began(t) {
+		return nil
 	}
-	q.take(last).ready <- ErrOverloaded
-	return true
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case err := <-t.answer:
+		return err
+	case <-timer.C:
+		return ErrOverloaded
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
 }
 
-// quit takes a turn out of the queue; it is false for one that is no longer
-// there, whose answer has come.
-func (q *queue) quit(t *turn) bool {
+// began reports whether t has a slot; else it is ready for one.
+func (q *queue) began(t *turn) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	at := slices.Index(q.waiting, t)
-	if at < 0 {
-		return false
+	switch {
+	case t.computing:
+		return true
+	case !slices.Contains(q.waiting, t): // its answer is there
+	case q.free > 0:
+		q.free--
+		q.remove(t)
+		t.computing = true
+		return true
+	default:
+		q.ready = append(q.ready, t)
 	}
-	q.take(at)
-	return true
+	return false
 }
 
-// leave hands the slot to the one who waits longest.
-func (q *queue) leave() {
+// leave gives back whatever t has: its slot to the one that waits longest, or its
+// place. It may be called more than once.
+func (q *queue) leave(t *turn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	if !t.computing {
+		q.remove(t)
+		return
+	}
+	t.computing = false
+	if len(q.ready) == 0 {
 		q.free++
 		return
 	}
-	q.take(0).ready <- nil
+	next := q.ready[0]
+	q.remove(next)
+	next.computing = true
+	next.answer <- nil
 }
 
-// take removes a turn from the queue.
-func (q *queue) take(at int) *turn {
-	t := q.waiting[at]
+// displace sends away the last one of the network that has most waiting, if that
+// is at least two more than own.
+func (q *queue) displace(own int) bool {
+	var last *turn
+	most := own + 1
+	for _, t := range q.waiting {
+		if n := q.count[t.network]; n > most || n == most && last != nil {
+			last, most = t, n
+		}
+	}
+	if last == nil {
+		return false
+	}
+	q.remove(last)
+	last.answer <- ErrOverloaded
+	return true
+}
+
+// remove takes a turn out of the queue, if it is there.
+func (q *queue) remove(t *turn) {
+	at := slices.Index(q.waiting, t)
+	if at < 0 {
+		return
+	}
 	q.waiting = slices.Delete(q.waiting, at, at+1)
+	if at = slices.Index(q.ready, t); at >= 0 {
+		q.ready = slices.Delete(q.ready, at, at+1)
+	}
 	if q.count[t.network]--; q.count[t.network] <= 0 {
 		delete(q.count, t.network)
 	}
-	return t
 }
 
 func contextError(ctx context.Context) error {

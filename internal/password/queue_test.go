@@ -110,6 +110,62 @@ func TestFullQueueIsShared(t *testing.T) {
 	})
 }
 
+// While slots are free there are so many more places, for each network and in all.
+func TestFreeSlotsArePlaces(t *testing.T) {
+	for name, c := range map[string]struct {
+		network func(int) string
+		want    int
+	}{
+		"one network":   {func(int) string { return "a" }, 2 + 4},
+		"many networks": {func(i int) string { return fmt.Sprint(i) }, 2 + 2*4},
+	} {
+		h := newHasher(t, cheap, 2)
+		got := 0
+		for ; ; got++ {
+			turn, err := h.Enter(c.network(got))
+			if err != nil {
+				break
+			}
+			defer turn.Leave()
+		}
+		if got != c.want {
+			t.Errorf("%s: got %d places with two free slots, want %d", name, got, c.want)
+		}
+	}
+}
+
+// Whoever loses the place before it is ready to compute hears of it then, and
+// takes no slot with it.
+func TestDisplacedBeforeReady(t *testing.T) {
+	h := newHasher(t, cheap, 1)
+	release := password.Occupy(h)
+	turns := make([]*password.Turn, 4)
+	for i := range turns {
+		var err error
+		if turns[i], err = h.Enter("a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := h.Enter("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := turns[3].Verify(t.Context(), secret.Text{}, secret.New(phrase)); !errors.Is(err, password.ErrOverloaded) {
+		t.Errorf("the last one of the first network: got %v, want ErrOverloaded", err)
+	}
+	turns[3].Leave()
+	release()
+	for i, turn := range append(turns[:3], other) {
+		if _, err := turn.Verify(t.Context(), secret.Text{}, secret.New(phrase)); err != nil {
+			t.Errorf("turn %d: %v", i, err)
+		}
+		turn.Leave()
+	}
+	if free := password.Free(h); free != 1 {
+		t.Errorf("got %d free slots, want 1", free)
+	}
+}
+
 // Calls of no known network are not one another's.
 func TestNoNetworkHasNoLimitOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
