@@ -337,7 +337,7 @@ func TestLogout(t *testing.T) {
 func TestChangePassword(t *testing.T) {
 	w := newWorld(t)
 	const document = `mutation($i:ChangePasswordInput!){changePassword(input:$i){__typename ...on UserError{message}
- ...on WeakPasswordError{problems} ...on ChangePasswordPayload{refreshToken accessToken{token} session{id current delivery} revokedSessionIds}}}`
+ ...on WeakPasswordError{problems} ...on ChangePasswordPayload{refreshToken deviceToken accessToken{token} session{id current delivery} revokedSessionIds}}}`
 	change := func(c *client, from, to string) *answer {
 		return c.ask(document, map[string]any{"i": map[string]any{"currentPassword": from, "newPassword": to}})
 	}
@@ -352,7 +352,7 @@ func TestChangePassword(t *testing.T) {
 	}
 	old := browser.id
 	got := change(browser, goodPassword, "another long password")
-	if got.text("changePassword.session.delivery") != "COOKIE" || got.at("changePassword.refreshToken") != nil || !strings.Contains(browser.setCookies(got), "Max-Age=604800") {
+	if got.text("changePassword.session.delivery") != "COOKIE" || got.at("changePassword.refreshToken") != nil || got.at("changePassword.deviceToken") != nil || !strings.Contains(browser.setCookies(got), "Max-Age=604800") {
 		t.Fatalf("got %s, cookies %q", got.raw, browser.setCookies(got))
 	}
 	ended, _ := got.at("changePassword.revokedSessionIds").([]any)
@@ -368,6 +368,18 @@ func TestChangePassword(t *testing.T) {
 	}
 	if got := phone.refreshWith(phone.refresh); got.code() != "REFRESH_TOKEN_INVALID" {
 		t.Errorf("the other session: got %s", got.raw)
+	}
+}
+
+// An app that changes the password voids its proof, and gets a new one.
+func TestChangePasswordInAnApp(t *testing.T) {
+	w := newWorld(t)
+	phone := w.client(app)
+	old := phone.login("ada@example.com").text("login.deviceToken")
+	got := phone.ask(`mutation{changePassword(input:{currentPassword:"`+goodPassword+`",newPassword:"another long password"}){
+ ...on ChangePasswordPayload{refreshToken deviceToken}}}`, nil)
+	if proof := got.text("changePassword.deviceToken"); !strings.HasPrefix(proof, "pawl_dt1_") || proof == old || got.text("changePassword.refreshToken") == "" {
+		t.Errorf("got %s, want a new device proof and a refresh token", got.raw)
 	}
 }
 

@@ -10,7 +10,7 @@ const problem = "...on UserError{message}...on TooManyAttemptsError{retryAfter}"
 export const LOGIN = `mutation($input:LoginInput!){result:login(input:$input){__typename ...on LoginPayload{${access}deviceToken user{id email role}${session}}${problem}}}`;
 export const REFRESH = `mutation($input:RefreshTokenInput){result:refreshToken(input:$input){${access}rotated ${session}}}`;
 export const LOGOUT = "mutation($input:LogoutInput){result:logout(input:$input){sessionId}}";
-export const CHANGE_PASSWORD = `mutation($input:ChangePasswordInput!){result:changePassword(input:$input){__typename ...on ChangePasswordPayload{${access}revokedSessionIds ${session}}...on WeakPasswordError{problems}${problem}}}`;
+export const CHANGE_PASSWORD = `mutation($input:ChangePasswordInput!){result:changePassword(input:$input){__typename ...on ChangePasswordPayload{${access}deviceToken revokedSessionIds ${session}}...on WeakPasswordError{problems}${problem}}}`;
 
 export interface Target {
   url: string;

@@ -97,14 +97,23 @@ test("pawl: a session that is revoked elsewhere ends", options, async () => {
 });
 
 test("pawl: a new password", options, async () => {
-  const app = createClient({ url, delivery: "BODY" });
+  const kept = new Map<string, string>();
+  const storage = {
+    get: async (key: string) => kept.get(key),
+    set: async (key: string, value: string) => void kept.set(key, value),
+    remove: async (key: string) => void kept.delete(key),
+  };
+  const app = createClient({ url, delivery: "BODY", storage });
   await app.login(admin);
   const before = app.state.sessionId;
+  const proof = kept.get("pawl.device");
   const weak = await app.changePassword({ currentPassword: password, newPassword: "short" });
   assert.equal(weak.__typename === "WeakPasswordError" && weak.problems[0], "TOO_SHORT");
   const newPassword = crypto.randomUUID();
   const changed = await app.changePassword({ currentPassword: password, newPassword });
   assert.equal(changed.__typename, "ChangePasswordPayload");
   assert.notEqual(app.state.sessionId, before);
+  assert.match(kept.get("pawl.device")!, /^pawl_dt1_/);
+  assert.notEqual(kept.get("pawl.device"), proof);
   assert.equal((await app.refresh()).status, "signed-in");
 });

@@ -568,6 +568,11 @@ type ChangePasswordPayload {
   accessToken: AccessToken!
   "The new refresh token of a ` + "`" + `BODY` + "`" + ` session. Null for a ` + "`" + `COOKIE` + "`" + ` session."
   refreshToken: String
+  """
+  The new proof that the user signed in on this device; the old one is void. Only for ` + "`" + `BODY` + "`" + `
+  sessions: browsers get it as a cookie.
+  """
+  deviceToken: String
   "The session that began."
   session: Session!
   "All sessions that ended, the caller's old one among them."
@@ -1202,6 +1207,29 @@ func (ec *executionContext) _ChangePasswordPayload_refreshToken(ctx context.Cont
 	)
 }
 func (ec *executionContext) fieldContext_ChangePasswordPayload_refreshToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePasswordPayload", field, true, false, "String")
+}
+
+func (ec *executionContext) _ChangePasswordPayload_deviceToken(ctx context.Context, field graphql.CollectedField, obj *auth.ChangePasswordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePasswordPayload_deviceToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeviceToken(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *secret.Text) graphql.Marshaler {
+			return ec.marshalOString2ᚖgithubᚗcomᚋpawlauthᚋpawlᚋinternalᚋsecretᚐText(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePasswordPayload_deviceToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ChangePasswordPayload", field, true, false, "String")
 }
 
@@ -4278,6 +4306,11 @@ func (ec *executionContext) _ChangePasswordPayload(ctx context.Context, sel ast.
 			}
 		case "refreshToken":
 			out.Values[i] = ec._ChangePasswordPayload_refreshToken(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deviceToken":
+			out.Values[i] = ec._ChangePasswordPayload_deviceToken(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
