@@ -199,9 +199,9 @@ func (s *Service) prove(a *attempt, u user.User) secret.Text {
 	return s.Devices.Mint(device.Proof{UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion})
 }
 
-// refreshAllowed reports how long the caller's network has to wait because too
-// many of its refreshes failed; 0 when it need not. This node alone counts them,
-// so that a refresh asks nobody but the store of sessions.
+// refreshAllowed is *RateLimitedError where too many refreshes of the caller's
+// network failed. This node alone counts them, so that a refresh asks nobody but
+// the store of sessions.
 func (s *Service) refreshAllowed(ctx context.Context, c Caller) error {
 	verdict, err := s.Refreshes.Peek(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
 	switch {
@@ -213,12 +213,15 @@ func (s *Service) refreshAllowed(ctx context.Context, c Caller) error {
 	return nil
 }
 
-// refreshFailed charges the caller's network for a refresh that no owner of a
-// session would have sent.
+// refreshFailed charges the caller's network for a refresh whose token is no good.
+// One that brings none, or is refused by its arguments, costs no more than any
+// request: pages send it for each visitor who is not signed in, and they must not
+// close the gate of those who are.
 func (s *Service) refreshFailed(ctx context.Context, c Caller, outcome session.Outcome) {
 	switch outcome {
 	case session.Malformed, session.UnknownKey, session.RetiredKey, session.Forged, session.Expired, session.Tombstone,
-		session.Unknown, session.Reuse, session.BindingMiss, session.Rejected, session.Absent:
-		_, _ = s.Refreshes.Spend(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate)) // a full memory closes the gate by itself
+		session.Unknown, session.Reuse, session.BindingMiss:
+		// A memory without room for one more network lets this one's failures go uncounted.
+		_, _ = s.Refreshes.Spend(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
 	}
 }

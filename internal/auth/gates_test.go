@@ -375,3 +375,17 @@ func TestRefreshGate(t *testing.T) {
 		c.refresh()
 	})
 }
+
+// Pages ask for a refresh for whoever opens them: visitors who are not signed in
+// close no gate for those who are.
+func TestVisitorsCloseNoGate(t *testing.T) {
+	gated(t, func(w *world) {
+		c := w.login(browser)
+		for range 20 {
+			if _, err := w.svc.Refresh(w.Context(), browser, nil); !errors.Is(err, auth.ErrRefreshMissing) {
+				t.Fatalf("without a cookie: got %v, want ErrRefreshMissing", err)
+			}
+		}
+		c.refresh()
+	})
+}

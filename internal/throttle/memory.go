@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// maxEntries bounds the buckets and lanes that live at once: about 100 MB.
+	// maxEntries bounds the buckets, and likewise the lanes, that live at once:
+	// lanes take about 100 MB then.
 	maxEntries = 500_000
 	// shards is in how many parts the memory has a lock each, so that looking
 	// through one for dead entries keeps few waiting. A network, like an account,
@@ -20,8 +21,8 @@ const (
 	sweepAgain = time.Second
 )
 
-// ErrFull means that more buckets and lanes live than the memory may hold.
-// Nothing was counted; those that it knows already go on.
+// ErrFull means that more buckets live than the memory may hold, or more lanes
+// whose pause is running. Nothing was counted; those that it knows already go on.
 var ErrFull = errors.New("throttle: too many networks and accounts at once")
 
 // Memory implements [Store] in the memory of one process, which loses everything
@@ -83,24 +84,19 @@ func (s *shard) sweep(now int64, every time.Duration) {
 			delete(s.buckets, key)
 		}
 	}
-	for name, a := range s.accounts {
-		for device, l := range a.devices {
-			if l.until <= now {
-				s.forget(a, Lane{name, device})
-			}
-		}
-		if a.unknown.count > 0 && a.unknown.until <= now {
-			s.forget(a, Lane{Account: name})
+	for name, l := range s.all() {
+		if l.until <= now {
+			s.forget(s.accounts[name.Account], name)
 		}
 	}
 }
 
-// room fails when n more entries are too many.
-func (s *shard) room(now int64, n int) error {
-	if len(s.buckets)+s.lanes+n > s.limit {
+// roomForBuckets fails when n more buckets are too many.
+func (s *shard) roomForBuckets(now int64, n int) error {
+	if len(s.buckets)+n > s.limit {
 		s.sweep(now, sweepAgain)
 	}
-	if len(s.buckets)+s.lanes+n > s.limit {
+	if len(s.buckets)+n > s.limit {
 		return ErrFull
 	}
 	return nil
@@ -127,7 +123,7 @@ func (m *Memory) Spend(ctx context.Context, buckets []Bucket) (Verdict, error) {
 	if v := s.look(buckets, now); !v.Allowed() {
 		return v, nil
 	}
-	if err := s.room(now, fresh); err != nil {
+	if err := s.roomForBuckets(now, fresh); err != nil {
 		return Verdict{}, err
 	}
 	for _, b := range buckets {

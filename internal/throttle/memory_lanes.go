@@ -2,6 +2,8 @@ package throttle
 
 import (
 	"context"
+	"iter"
+	"math"
 	"math/bits"
 	"time"
 )
@@ -75,6 +77,11 @@ func (t tally) until(schedule Schedule) int64 {
 	return t.last + max(halved, schedule.pause(t.count).Microseconds())
 }
 
+// wait is how long the pause after the last failure goes on; none if not above 0.
+func (t tally) wait(now int64, schedule Schedule) int64 {
+	return t.last + schedule.pause(t.count).Microseconds() - now
+}
+
 // find returns a lane. A last charge in the future comes from a time before the
 // clock ran backwards: it counts as made now.
 func (s *shard) find(name Lane, schedule Schedule, now int64) (lane, bool) {
@@ -111,6 +118,50 @@ func (s *shard) forget(a *account, name Lane) {
 	}
 }
 
+// roomForLane makes room for one more lane. When too many live, those go that
+// have the fewest failures of all whose pause is over: names that somebody makes
+// up keep nobody out, and to have a lane of many failures forgotten takes as many
+// failures at every other name. It fails where the pauses of all are running.
+func (s *shard) roomForLane(now int64, schedule Schedule) error {
+	if s.lanes >= s.limit {
+		s.sweep(now, sweepAgain)
+	}
+	if s.lanes < s.limit {
+		return nil
+	}
+	fewest := int64(math.MaxInt64)
+	for _, l := range s.all() {
+		if l.wait(now, schedule) <= 0 {
+			fewest = min(fewest, l.count)
+		}
+	}
+	for name, l := range s.all() {
+		if l.count <= fewest && l.wait(now, schedule) <= 0 {
+			s.forget(s.accounts[name.Account], name)
+		}
+	}
+	if s.lanes >= s.limit {
+		return ErrFull
+	}
+	return nil
+}
+
+// all goes through the lanes, each of which may be forgotten on the way.
+func (s *shard) all() iter.Seq2[Lane, lane] {
+	return func(yield func(Lane, lane) bool) {
+		for name, a := range s.accounts {
+			for device, l := range a.devices {
+				if !yield(Lane{name, device}, l) {
+					return
+				}
+			}
+			if a.unknown.count > 0 && !yield(Lane{Account: name}, a.unknown) {
+				return
+			}
+		}
+	}
+}
+
 // makeRoom forgets the device that was charged longest ago when one more is too many.
 func (s *shard) makeRoom(name Lane) {
 	a := s.accounts[name.Account]
@@ -141,11 +192,11 @@ func (m *Memory) Charge(ctx context.Context, name Lane, schedule Schedule) (Verd
 	defer s.mu.Unlock()
 	l, known := s.find(name, schedule, now)
 	if !known {
-		if err := s.room(now, 1); err != nil {
+		if err := s.roomForLane(now, schedule); err != nil {
 			return Verdict{}, err
 		}
 		s.makeRoom(name)
-	} else if wait := l.last + schedule.pause(l.count).Microseconds() - now; wait > 0 {
+	} else if wait := l.wait(now, schedule); wait > 0 {
 		return Verdict{RetryAfter: time.Duration(wait) * time.Microsecond}, nil
 	}
 	s.keep(name, lane{tally: l.after(now), before: l.tally, undo: true}, schedule)

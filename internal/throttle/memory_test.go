@@ -116,30 +116,92 @@ func TestMemoryKeepsNoEmptyEntry(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	clock := throttletest.NewClock()
 	m := throttle.NewSmallMemory(clock.Now, 10)
-	rate, schedule := throttle.Rate{Burst: 5, Every: time.Second}, throttle.Schedule{{Failures: 3, Pause: time.Hour}}
-	lane := throttle.Lane{Account: throttletest.NewAccount()}
-	charge(t, m, lane, schedule)
-	for i := range 9 {
+	rate := throttle.Rate{Burst: 5, Every: time.Second}
+	for i := range 10 {
 		spend(t, m, bucket(i, rate))
 	}
-	if v, err := m.Spend(t.Context(), bucket(9, rate)); !errors.Is(err, throttle.ErrFull) {
+	if v, err := m.Spend(t.Context(), bucket(10, rate)); !errors.Is(err, throttle.ErrFull) {
 		t.Errorf("Spend of a new network when full: got %v and error %v, want ErrFull", v, err)
 	}
-	if v, err := m.Charge(t.Context(), throttle.Lane{Account: throttletest.NewAccount()}, schedule); !errors.Is(err, throttle.ErrFull) {
-		t.Errorf("Charge of a new account when full: got %v and error %v, want ErrFull", v, err)
-	}
-	if v, err := m.Charge(t.Context(), throttle.Lane{Account: lane.Account, Device: "phone"}, schedule); !errors.Is(err, throttle.ErrFull) {
-		t.Errorf("Charge of a new device when full: got %v and error %v, want ErrFull", v, err)
-	}
 	spend(t, m, bucket(3, rate)) // known ones go on
-	charge(t, m, lane, schedule)
 	if got := m.Len(); got != 10 {
 		t.Errorf("entries when full: got %d, want 10", got)
 	}
 	clock.Step(time.Second) // all but one are full again
-	spend(t, m, bucket(9, rate))
-	if got := m.Len(); got != 3 {
-		t.Errorf("entries after there was room: got %d, want 3", got)
+	spend(t, m, bucket(10, rate))
+	if got := m.Len(); got != 2 {
+		t.Errorf("entries after there was room: got %d, want 2", got)
+	}
+}
+
+// Made-up names keep nobody out of a full memory, and do not make it forget who
+// guesses at one account.
+func TestMadeUpNames(t *testing.T) {
+	clock := throttletest.NewClock()
+	m := throttle.NewSmallMemory(clock.Now, 10)
+	schedule := throttle.Schedule{{Failures: 3, Pause: time.Minute}, {Failures: 4, Pause: time.Hour}}
+	guessed, known := throttle.Lane{Account: throttletest.NewAccount()}, throttle.Lane{Account: throttletest.NewAccount(), Device: "phone"}
+	for range 3 {
+		charge(t, m, guessed, schedule)
+	}
+	charge(t, m, known, schedule)
+	charge(t, m, known, schedule)
+	clock.Step(2 * time.Minute) // no pause is running: the first has three failures, the second two
+	for range 100 {
+		charge(t, m, throttle.Lane{Account: throttletest.NewAccount()}, schedule)
+	}
+	if got := m.Len(); got > 10 {
+		t.Errorf("entries: got %d, want at most 10", got)
+	}
+	charge(t, m, guessed, schedule)
+	if v, err := m.Charge(t.Context(), guessed, schedule); err != nil || v.RetryAfter != time.Hour {
+		t.Errorf("the fifth guess: got a wait of %s (%v), want an hour after four", v.RetryAfter, err)
+	}
+	charge(t, m, known, schedule)
+	if v, err := m.Charge(t.Context(), known, schedule); err != nil || v.RetryAfter != time.Minute {
+		t.Errorf("the fourth from the phone: got a wait of %s (%v), want a minute after three", v.RetryAfter, err)
+	}
+}
+
+// Running pauses are never cut short, whatever comes.
+func TestRunningPausesStay(t *testing.T) {
+	clock := throttletest.NewClock()
+	m := throttle.NewSmallMemory(clock.Now, 10)
+	schedule := throttle.Schedule{{Failures: 1, Pause: time.Minute}}
+	lanes := make([]throttle.Lane, 10)
+	for i := range lanes {
+		lanes[i].Account = throttletest.NewAccount()
+		charge(t, m, lanes[i], schedule)
+	}
+	another := throttle.Lane{Account: throttletest.NewAccount()}
+	for name, lane := range map[string]throttle.Lane{"account": another, "device": {Account: lanes[0].Account, Device: "phone"}} {
+		if v, err := m.Charge(t.Context(), lane, schedule); !errors.Is(err, throttle.ErrFull) {
+			t.Errorf("Charge of a new %s: got %v and error %v, want ErrFull", name, v, err)
+		}
+	}
+	for _, lane := range lanes {
+		if v, err := m.Charge(t.Context(), lane, schedule); err != nil || v.RetryAfter != time.Minute {
+			t.Errorf("got a wait of %s (%v), want the pause of a minute", v.RetryAfter, err)
+		}
+	}
+	clock.Step(time.Minute)
+	charge(t, m, another, schedule)
+}
+
+// Room is made where the pause is over, even if failures are most there.
+func TestRoomIsWherePausesAreOver(t *testing.T) {
+	clock := throttletest.NewClock()
+	m := throttle.NewSmallMemory(clock.Now, 2)
+	schedule := throttle.Schedule{{Failures: 1, Pause: time.Minute}}
+	old := throttle.Lane{Account: throttletest.NewAccount()}
+	for range 2 {
+		charge(t, m, old, schedule)
+		clock.Step(time.Minute)
+	}
+	charge(t, m, throttle.Lane{Account: throttletest.NewAccount()}, schedule)
+	charge(t, m, throttle.Lane{Account: throttletest.NewAccount()}, schedule)
+	if got := m.Accounts(); got != 2 {
+		t.Errorf("accounts: got %d, want 2", got)
 	}
 }
 
