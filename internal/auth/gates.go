@@ -19,6 +19,9 @@ import (
 const (
 	loginGate   = "login"
 	refreshGate = "refresh"
+	// giveBackTimeout is how long a login that a store failed tries to give back
+	// what it took: the store may be that of the gates.
+	giveBackTimeout = 300 * time.Millisecond
 	// maxProofs is how many device cookies of one login are looked at.
 	maxProofs = 4
 )
@@ -153,9 +156,14 @@ func (s *Service) recognise(ctx context.Context, a *attempt, u user.User) error 
 
 // leave settles an attempt by what came of it. A wrong password stays charged; a
 // right one forgets the lane's failures; whatever else happened, nothing was
-// learnt about the password, and all is given back.
+// learnt about the password, and all is given back. After a store that did not
+// answer the caller has waited enough.
 func (s *Service) leave(ctx context.Context, a *attempt, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	patience := storeTimeout
+	if loginOutcome(err) == LoginUnavailable {
+		patience = giveBackTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	switch loginOutcome(err) {
 	case LoginInvalid:

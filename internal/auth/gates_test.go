@@ -389,3 +389,32 @@ func TestVisitorsCloseNoGate(t *testing.T) {
 		c.refresh()
 	})
 }
+
+// impatient notes how long the gates may take to take something back.
+type impatient struct {
+	throttle.Store
+	given time.Duration
+}
+
+func (s *impatient) Return(ctx context.Context, buckets []throttle.Bucket) error {
+	deadline, _ := ctx.Deadline()
+	s.given = time.Until(deadline)
+	return s.Store.Return(ctx, buckets)
+}
+
+// A login that waited for a store in vain does not wait as long again to give
+// back what it took: the store may be that of the gates.
+func TestGivingBackIsBriefInAnOutage(t *testing.T) {
+	gated(t, func(w *world) {
+		gates := &impatient{Store: w.svc.Throttle}
+		w.svc.Throttle = gates
+		w.hot.down.Store(true)
+		result, err := w.guess(host(1), "ada@example.com", goodPassword, nil)
+		if !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("login: got %T, %v, want ErrUnavailable", result, err)
+		}
+		if gates.given <= 0 || gates.given > 300*time.Millisecond {
+			t.Errorf("giving back may take %s, want at most 300ms", gates.given)
+		}
+	})
+}
