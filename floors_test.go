@@ -61,7 +61,7 @@ var onlyIn = []struct {
 	{"github.com/alicebob/miniredis", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"pgregory.net/rapid", []string{"internal/session/sessiontest", "internal/throttle/throttletest"}, true},
-	{"testing", []string{"internal/session/sessiontest", "internal/throttle/throttletest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy"}, true},
+	{"testing", []string{"internal/session/sessiontest", "internal/throttle/throttletest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy", "internal/logtest"}, true},
 }
 
 type listed struct {

@@ -71,7 +71,7 @@ func TestLoginRefused(t *testing.T) {
 	login := func(caller auth.Caller, input map[string]any) *answer {
 		return w.client(caller).ask(loginDocument, map[string]any{"i": input})
 	}
-	wrong := login(page, map[string]any{"email": "ada@example.com", "password": "no"})
+	wrong := login(page, map[string]any{"email": "ada@example.com", "password": "not the password"})
 	unknown := login(page, map[string]any{"email": "nobody@example.com", "password": goodPassword})
 	if wrong.text("login.__typename") != "InvalidCredentialsError" || wrong.raw != unknown.raw || wrong.text("login.message") == "" {
 		t.Errorf("got %s and %s, want the same InvalidCredentialsError", wrong.raw, unknown.raw)
@@ -344,7 +344,7 @@ func TestChangePassword(t *testing.T) {
 	phone, browser := w.client(app), w.client(page)
 	phone.login("ada@example.com")
 	browser.login("ada@example.com")
-	if got := change(phone, "wrong", "another long password"); got.text("changePassword.__typename") != "InvalidCredentialsError" {
+	if got := change(phone, "not the password", "another long password"); got.text("changePassword.__typename") != "InvalidCredentialsError" {
 		t.Errorf("wrong: got %s", got.raw)
 	}
 	if got := change(phone, goodPassword, "short"); got.text("changePassword.__typename") != "WeakPasswordError" || !strings.Contains(got.raw, `"problems":["TOO_SHORT","COMPROMISED"]`) {

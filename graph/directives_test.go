@@ -33,7 +33,7 @@ func TestEveryRootFieldSaysWhoMayUseIt(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want an error about %q", schema, err, want)
 		}
-		if _, handlerErr := graph.NewHandlerFor(config(&logBuffer{}), generated.Config{Schema: loaded, Resolvers: &stub{}}); (handlerErr == nil) != (err == nil) {
+		if _, handlerErr := graph.NewHandlerFor(config(t, &logBuffer{}), generated.Config{Schema: loaded, Resolvers: &stub{}}); (handlerErr == nil) != (err == nil) {
 			t.Errorf("%s: a handler is made: %v", schema, handlerErr)
 		}
 	}
@@ -42,7 +42,7 @@ func TestEveryRootFieldSaysWhoMayUseIt(t *testing.T) {
 // A directive without a function lets nobody through.
 func TestUnsetDirectivesFailClosed(t *testing.T) {
 	s := &stub{}
-	handler, err := graph.NewHandlerFor(config(&logBuffer{}), generated.Config{Resolvers: s})
+	handler, err := graph.NewHandlerFor(config(t, &logBuffer{}), generated.Config{Resolvers: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestNewHandlerRefuses(t *testing.T) {
 		"no clock":      func(c *graph.Config) { c.Now = nil },
 		"negative size": func(c *graph.Config) { c.MaxBody = -1 },
 	} {
-		cfg := config(&logBuffer{})
+		cfg := config(t, &logBuffer{})
 		change(&cfg)
 		if _, err := graph.NewHandler(cfg); err == nil {
 			t.Errorf("%s: got no error", name)

@@ -39,7 +39,7 @@ func TestErrorCodes(t *testing.T) {
 		{context.DeadlineExceeded, "UNAVAILABLE", "", 1.0},
 		{context.Canceled, "UNAVAILABLE", "", 1.0},
 		{&auth.InputError{Field: "attemptId", Message: "send one"}, "BAD_USER_INPUT", "", nil},
-		{errors.New("pq: the disk hunter2 is full"), "INTERNAL_SERVER_ERROR", "", nil},
+		{errors.New("pq: the disk d7 is full"), "INTERNAL_SERVER_ERROR", "", nil},
 	} {
 		r := newStubRig(t, &stub{err: fmt.Errorf("wrapped: %w", c.err)})
 		got := r.query(t, "mutation{alias:refreshToken{rotated}}", nil, acceptGraphQL)
@@ -59,7 +59,7 @@ func TestErrorCodes(t *testing.T) {
 			t.Errorf("%v: got a cookie, want none with an error", c.err)
 		}
 		internal := c.code == "INTERNAL_SERVER_ERROR"
-		if logged := strings.Contains(r.log.String(), "hunter2"); logged != internal || strings.Contains(got.raw, "hunter2") {
+		if logged := strings.Contains(r.log.String(), "disk d7"); logged != internal || strings.Contains(got.raw, "disk d7") {
 			t.Errorf("%v: logged %v, want %v; answer %s", c.err, logged, internal, got.raw)
 		}
 		if log := r.log.String(); internal && (!strings.Contains(log, `"field":"Mutation.refreshToken"`) || strings.Contains(log, "alias")) {

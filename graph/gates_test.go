@@ -17,7 +17,7 @@ func TestClosedLoginGate(t *testing.T) {
 		return c.ask(loginDocument, map[string]any{"i": map[string]any{"email": "ada@example.com", "password": password}})
 	}
 	for range 5 {
-		if got := try(stranger, "guess"); got.text("login.__typename") != "InvalidCredentialsError" || got.header.Get("Retry-After") != "" {
+		if got := try(stranger, "not the password"); got.text("login.__typename") != "InvalidCredentialsError" || got.header.Get("Retry-After") != "" {
 			t.Fatalf("a guess: got %s", got.raw)
 		}
 	}

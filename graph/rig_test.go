@@ -18,6 +18,7 @@ import (
 	"github.com/pawlauth/pawl/graph"
 	"github.com/pawlauth/pawl/graph/generated"
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/user"
@@ -57,13 +58,14 @@ func (r *rig) within(t testing.TB, ctx context.Context, query string) *answer {
 	return inner.query(t, query, nil)
 }
 
-func config(log *logBuffer) graph.Config {
+func config(t testing.TB, log *logBuffer) graph.Config {
+	t.Helper()
 	return graph.Config{
 		Auth:          &auth.Service{},
 		Cookie:        refreshcookie.New(refreshcookie.Config{Secure: true}),
 		DeviceCookie:  refreshcookie.NewDevice(refreshcookie.Config{Secure: true}),
 		Introspection: true,
-		Log:           slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:           logtest.New(t, slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:           time.Now,
 	}
 }
@@ -72,7 +74,7 @@ func config(log *logBuffer) graph.Config {
 func newRig(t testing.TB, change ...func(*graph.Config)) *rig {
 	t.Helper()
 	log := &logBuffer{}
-	cfg := config(log)
+	cfg := config(t, log)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -88,7 +90,7 @@ func newStubRig(t testing.TB, s *stub) *rig {
 	t.Helper()
 	log := &logBuffer{}
 	open := func(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }
-	handler, err := graph.NewHandlerFor(config(log), generated.Config{
+	handler, err := graph.NewHandlerFor(config(t, log), generated.Config{
 		Resolvers: s,
 		Directives: generated.DirectiveRoot{
 			Public: open,

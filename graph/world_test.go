@@ -18,6 +18,7 @@ import (
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 	"github.com/pawlauth/pawl/internal/revocation"
@@ -89,15 +90,16 @@ func newWorld(t testing.TB) *world {
 	w.must(err)
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 16)
 	w.must(err)
+	log := logtest.New(t)
 	service, err := auth.New(auth.Config{
 		Users: w.users, Ledger: rows, Store: store, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: feed, Revoked: revocation.NewSet(w.clock.now),
 		Policy:  session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
-		Devices: devices, Audit: audit.New(audit.Config{Log: slog.New(slog.DiscardHandler), Now: w.clock.now}),
+		Devices: devices, Audit: audit.New(audit.Config{Log: log, Now: w.clock.now}),
 		Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
 		LoginRate: throttle.Rate{Burst: 30, Every: 2 * time.Second}, LoginSchedule: throttle.Schedule{{Failures: 5, Pause: 30 * time.Second}},
 		RefreshRate:    throttle.Rate{Burst: 600, Every: 100 * time.Millisecond},
-		ReconcileEvery: time.Second, Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
+		ReconcileEvery: time.Second, Log: log, Now: w.clock.now,
 	})
 	w.must(err)
 	hash, err := hasher.Hash(t.Context(), "", secret.New(goodPassword))
@@ -110,7 +112,7 @@ func newWorld(t testing.TB) *world {
 	w.log = &logBuffer{}
 	w.handler, err = graph.NewHandler(graph.Config{
 		Auth: service, Cookie: w.cookie, DeviceCookie: refreshcookie.NewDevice(refreshcookie.Config{Secure: true}), Introspection: true,
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock.now,
+		Log: logtest.New(t, slog.NewJSONHandler(w.log, nil)), Now: w.clock.now,
 	})
 	w.must(err)
 	return w

@@ -66,7 +66,7 @@ func TestNames(t *testing.T) {
 // TestLogLine: an event is one line with the attributes that it has.
 func TestLogLine(t *testing.T) {
 	userID, sessionID := uuid.New(), uuid.New()
-	log, _, out := open(nil, 0)
+	log, _, out := open(t, nil, 0)
 	log.Record(audit.Event{Name: audit.ServerReady})
 	log.Record(audit.Event{
 		Name: audit.SessionReuseDetected, At: start.Add(time.Second), UserID: userID, SessionID: sessionID,
@@ -105,7 +105,7 @@ func TestBounded(t *testing.T) {
 		{"cut between runes", strings.Repeat("x", 511) + "é", strings.Repeat("x", 511)},
 		{"grows", strings.Repeat("\x01", 600), strings.Repeat("\uFFFD", 170)},
 	} {
-		log, _, out := open(nil, 0)
+		log, _, out := open(t, nil, 0)
 		log.Record(audit.Event{Name: audit.LoginFailed, UserAgent: c.text, Address: c.text, Earlier: audit.Presenter{Address: c.text, UserAgent: c.text},
 			Details: map[string]string{"reason": c.text}})
 		line := out.named(t, "login.failed")[0]
@@ -127,7 +127,7 @@ func TestManyDetails(t *testing.T) {
 	for i := range 40 {
 		details["key"+strconv.Itoa(i)] = "v"
 	}
-	log, _, out := open(nil, 0)
+	log, _, out := open(t, nil, 0)
 	log.Record(audit.Event{Name: audit.UserDisabled, Details: details})
 	got, _ := out.named(t, "user.disabled")[0]["details"].(map[string]any)
 	if len(got) != 16 || got["a"+strings.Repeat("k", 63)] != "long" {

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/audit"
+	"github.com/pawlauth/pawl/internal/logtest"
 )
 
 // patience is how long a test waits for what takes a second on an idle machine.
@@ -78,9 +79,10 @@ func (l *lines) named(t *testing.T, message string) []map[string]any {
 }
 
 // open returns a log over db (nil for none), its clock, and what it writes.
-func open(db *gorm.DB, capacity int) (*audit.Log, *clock, *lines) {
+func open(t testing.TB, db *gorm.DB, capacity int) (*audit.Log, *clock, *lines) {
+	t.Helper()
 	c, out := newClock(), &lines{}
-	logger := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := logtest.New(t, slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return audit.New(audit.Config{DB: db, Log: logger, Now: c.now, Capacity: capacity}), c, out
 }
 

@@ -40,7 +40,7 @@ func TestBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log, _, out := open(db, 0)
+		log, _, out := open(t, db, 0)
 		const writers, each = 12, 100
 		var work sync.WaitGroup
 		for w := range writers {
@@ -77,7 +77,7 @@ func TestBatches(t *testing.T) {
 // TestStop: what waits is written when the log ends.
 func TestStop(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, _, _ := open(db, 0)
+		log, _, _ := open(t, db, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 700 {
@@ -95,7 +95,7 @@ func TestStop(t *testing.T) {
 // once when it does again.
 func TestOutage(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, _, out := open(db, 0)
+		log, _, out := open(t, db, 0)
 		back := hide(t, db)
 		run(t, log)
 		for range 600 { // more than wakes the writer
@@ -125,7 +125,7 @@ func TestOutage(t *testing.T) {
 // TestLostAnswer: a batch whose answer got lost is sent again and makes nothing twice.
 func TestLostAnswer(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, _, _ := open(db, 0)
+		log, _, _ := open(t, db, 0)
 		var lost atomic.Bool
 		err := db.Callback().Raw().After("gorm:raw").Register("lose", func(db *gorm.DB) {
 			if lost.CompareAndSwap(false, true) {
@@ -154,7 +154,7 @@ func TestLostAnswer(t *testing.T) {
 // takes the room of the rest.
 func TestFullQueue(t *testing.T) {
 	db := databasetest.SQLite(t)
-	log, c, out := open(db, 100)
+	log, c, out := open(t, db, 100)
 	for range 8 {
 		for range 20 {
 			log.Record(audit.Event{Name: audit.LoginFailed})
@@ -188,7 +188,7 @@ func TestFullQueue(t *testing.T) {
 // up, and says so.
 func TestLostAtTheEnd(t *testing.T) {
 	db := databasetest.SQLite(t)
-	log, _, out := open(db, 0)
+	log, _, out := open(t, db, 0)
 	back := hide(t, db)
 	defer back()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -209,7 +209,7 @@ func TestLostAtTheEnd(t *testing.T) {
 // TestNeverWaits: a database that hangs holds nobody up.
 func TestNeverWaits(t *testing.T) {
 	db := databasetest.SQLite(t)
-	log, _, _ := open(db, 0)
+	log, _, _ := open(t, db, 0)
 	held := db.Begin() // SQLite's one connection
 	defer held.Rollback()
 	run(t, log)
@@ -242,7 +242,7 @@ func TestNeverWaits(t *testing.T) {
 // by name; what nobody can cause at will is never left out.
 func TestNoise(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, c, out := open(db, 0)
+		log, c, out := open(t, db, 0)
 		for range 1000 {
 			log.Record(audit.Event{Name: audit.LoginFailed})
 			log.Record(audit.Event{Name: audit.SessionReuseDetected})
@@ -286,7 +286,7 @@ func TestNoise(t *testing.T) {
 // TestNoiseIsCountedLater: the count is written without another event.
 func TestNoiseIsCountedLater(t *testing.T) {
 	db := databasetest.SQLite(t)
-	log, c, _ := open(db, 0)
+	log, c, _ := open(t, db, 0)
 	for range 51 {
 		log.Record(audit.Event{Name: audit.LoginFailed})
 	}

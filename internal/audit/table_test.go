@@ -19,7 +19,7 @@ import (
 // TestRoundTrip: the table gives back what was recorded.
 func TestRoundTrip(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, c, _ := open(db, 0)
+		log, c, _ := open(t, db, 0)
 		full := audit.Event{
 			Name: audit.SessionReuseDetected, At: start.Add(1500 * time.Microsecond), UserID: uuid.New(), SessionID: uuid.New(),
 			Address: "203.0.113.9", UserAgent: `thief/1 "O'Hara" é 🚀 ?`,
@@ -59,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 // TestFilter: every condition finds its events, alone and together, in both orders.
 func TestFilter(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, c, _ := open(db, 0)
+		log, c, _ := open(t, db, 0)
 		ann, bob, s1, s2 := uuid.New(), uuid.New(), uuid.New(), uuid.New()
 		for _, e := range []audit.Event{ // a second apart; the digit is the event
 			{Name: audit.LoginSucceeded, UserID: ann, Details: map[string]string{"n": "0"}},
@@ -110,7 +110,7 @@ func TestFilter(t *testing.T) {
 // TestOrderWithinAMillisecond: events of one server keep their order.
 func TestOrderWithinAMillisecond(t *testing.T) {
 	db := databasetest.SQLite(t)
-	log, _, _ := open(db, 0)
+	log, _, _ := open(t, db, 0)
 	for i := range 300 {
 		log.Record(audit.Event{Name: audit.UserAdded, Details: map[string]string{"n": strconv.Itoa(i)}})
 	}
@@ -126,7 +126,7 @@ func TestOrderWithinAMillisecond(t *testing.T) {
 // written afterwards; everybody else's events stay.
 func TestScrub(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, c, _ := open(db, 0)
+		log, c, _ := open(t, db, 0)
 		users := user.New(db, c.now)
 		gone, err := users.Add(t.Context(), "gone@example.com", secret.Text{}, user.RoleUser)
 		if err != nil {
@@ -174,7 +174,7 @@ func TestScrub(t *testing.T) {
 // TestDeleteBefore: old events go, the oldest first, so many at a time.
 func TestDeleteBefore(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
-		log, c, _ := open(db, 0)
+		log, c, _ := open(t, db, 0)
 		for range 6 {
 			log.Record(audit.Event{Name: audit.UserAdded})
 			c.add(time.Hour)
@@ -201,7 +201,7 @@ func TestDeleteBefore(t *testing.T) {
 			}
 		}
 	})
-	log, _, _ := open(nil, 0)
+	log, _, _ := open(t, nil, 0)
 	if got, err := log.DeleteBefore(t.Context(), start, 3); got != 0 || err != nil {
 		t.Errorf("without database: got %d, %v, want 0", got, err)
 	}

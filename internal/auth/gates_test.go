@@ -101,7 +101,7 @@ func TestNetworkGate(t *testing.T) {
 			w.wantsLogin(result, err, "session")
 		}
 		for i := range 30 {
-			result, err := w.guess(here, string(rune('a'+i))+"@example.com", "x", nil)
+			result, err := w.guess(here, string(rune('a'+i))+"@example.com", "not the password", nil)
 			w.wantsLogin(result, err, "invalid")
 		}
 		result, err := w.guess(here, "ada@example.com", goodPassword, nil)
@@ -119,10 +119,10 @@ func TestRefusedAttemptsAreGivenBack(t *testing.T) {
 		w.burn("ada@example.com")
 		here := netip.MustParseAddr("203.0.113.9")
 		for range 100 {
-			result, err := w.guess(here, "ada@example.com", "x", nil)
+			result, err := w.guess(here, "ada@example.com", "not the password", nil)
 			w.wantsLogin(result, err, "throttled")
 		}
-		result, err := w.guess(here, "nobody@example.com", "x", nil)
+		result, err := w.guess(here, "nobody@example.com", "not the password", nil)
 		w.wantsLogin(result, err, "invalid")
 	})
 }
@@ -132,7 +132,7 @@ func TestUnansweredAttemptsAreGivenBack(t *testing.T) {
 	gated(t, func(w *world) {
 		w.dbDown.Store(true)
 		for i := range 20 {
-			result, err := w.guess(host(i), "ada@example.com", "x", nil)
+			result, err := w.guess(host(i), "ada@example.com", "not the password", nil)
 			w.wantsLogin(result, err, "unavailable")
 		}
 		w.dbDown.Store(false)
@@ -157,7 +157,7 @@ func TestKnownDevice(t *testing.T) {
 		result, err = w.guess(host(1), "ada@example.com", goodPassword, nil)
 		w.wantsLogin(result, err, "throttled") // the owner's success did not open the other lane
 		for range 5 {
-			result, err = w.guess(host(1), "ada@example.com", "mistyped", proof)
+			result, err = w.guess(host(1), "ada@example.com", "not the password", proof)
 			w.wantsLogin(result, err, "invalid")
 		}
 		result, err = w.guess(host(1), "ada@example.com", goodPassword, proof)
@@ -182,7 +182,7 @@ func TestVoidProofs(t *testing.T) {
 		w.must(w.users.ResetPassword(w.Context(), w.user.ID, hash))
 		forged := secret.New("pawl_dt1_AAAA")
 		for i, proof := range []*secret.Text{foreign, old, &forged, foreign, old} {
-			result, err = w.guess(host(i), "ada@example.com", "x", proof)
+			result, err = w.guess(host(i), "ada@example.com", "not the password", proof)
 			w.wantsLogin(result, err, "invalid")
 		}
 		for _, proof := range []*secret.Text{nil, foreign, old, &forged} {
@@ -205,7 +205,7 @@ func TestParallelGuesses(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 200 {
 			all.Go(func() {
-				result, err := w.guess(host(i), "ada@example.com", "x", nil)
+				result, err := w.guess(host(i), "ada@example.com", "not the password", nil)
 				switch result.(type) {
 				case auth.InvalidCredentialsError:
 					looked.Add(1)
@@ -232,7 +232,7 @@ func TestHundredGuesses(t *testing.T) {
 		proof := result.(*auth.LoginPayload).DeviceToken()
 		began := w.clock.now()
 		for guesses := 0; guesses < 100; {
-			result, err = w.guess(host(100+guesses), "ada@example.com", "x", nil)
+			result, err = w.guess(host(100+guesses), "ada@example.com", "not the password", nil)
 			w.must(err)
 			switch r := result.(type) {
 			case auth.InvalidCredentialsError:
@@ -296,7 +296,7 @@ func TestPasswordGate(t *testing.T) {
 			return result
 		}
 		for range 5 {
-			if got, ok := change(c, "x").(auth.InvalidCredentialsError); !ok {
+			if got, ok := change(c, "not the password").(auth.InvalidCredentialsError); !ok {
 				t.Fatalf("a wrong password: got %T", got)
 			}
 		}

@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -207,14 +207,15 @@ func (w *world) restart(keys ...session.Key) {
 	w.must(err)
 	devices, err := device.NewKeyring(w.clock.now, refresh.Material)
 	w.must(err)
-	w.audit = audit.New(audit.Config{DB: w.db, Log: slog.New(slog.DiscardHandler), Now: w.clock.now})
+	log := logtest.New(w)
+	w.audit = audit.New(audit.Config{DB: w.db, Log: log, Now: w.clock.now})
 	w.feed = &feed{Local: revocation.NewLocal(w.clock.now)}
 	w.svc, err = auth.New(auth.Config{
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
 		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
 		Devices: devices, Audit: w.audit, Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
 		LoginRate: w.loginRate, LoginSchedule: w.loginSchedule, RefreshRate: w.refreshRate,
-		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: slog.New(slog.DiscardHandler), Now: w.clock.now,
+		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: log, Now: w.clock.now,
 	})
 	w.must(err)
 }

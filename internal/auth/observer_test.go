@@ -101,7 +101,7 @@ func TestRefreshesAreObserved(t *testing.T) {
 
 func TestLoginsAreObserved(t *testing.T) {
 	each(t, func(w *world) {
-		w.tryLogin(phone, "wrong")
+		w.tryLogin(phone, "not the password")
 		if _, err := w.svc.Login(t.Context(), phone, auth.LoginInput{RefreshTokenDelivery: session.DeliveryCookie}); !errors.Is(err, auth.ErrCrossOrigin) {
 			t.Errorf("closed channel: got %v", err)
 		}
@@ -125,7 +125,7 @@ func TestOverloadIsObserved(t *testing.T) {
 	var all sync.WaitGroup
 	for range 24 {
 		all.Go(func() {
-			in := auth.LoginInput{Email: secret.New("nobody@example.com"), Password: secret.New("wrong"), RefreshTokenDelivery: session.DeliveryBody}
+			in := auth.LoginInput{Email: secret.New("nobody@example.com"), Password: secret.New("not the password"), RefreshTokenDelivery: session.DeliveryBody}
 			if _, err := w.svc.Login(t.Context(), phone, in); err != nil && !errors.Is(err, auth.ErrUnavailable) {
 				t.Errorf("login: got %v, want ErrUnavailable where there are too many", err)
 			}

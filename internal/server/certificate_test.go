@@ -98,7 +98,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log logged
-	cfg := config(&log)
+	cfg := config(t, &log)
 	cfg.Certificate = certificate
 	inBubbleWith(t, cfg, func(http.ResponseWriter, *http.Request) {}, func(t *testing.T, dial func() net.Conn) {
 		shown := func() string {
@@ -158,7 +158,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := config(io.Discard)
+	cfg := config(t)
 	cfg.Certificate = certificate
 	address := servingWith(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {

@@ -27,7 +27,7 @@ var always = map[string]string{
 const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 func TestHeadersOnEveryPath(t *testing.T) {
-	cfg := config(io.Discard)
+	cfg := config(t)
 	cfg.RootToExplorer = true
 	cfg.Explorer = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'")
@@ -39,7 +39,7 @@ func TestHeadersOnEveryPath(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "{}")
 	})
-	unready, err := server.New(config(io.Discard))
+	unready, err := server.New(config(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestHeadersOnEveryPath(t *testing.T) {
 // A browser is told to come back encrypted when it came encrypted: to this
 // server, or to a proxy that may say so.
 func TestStrictTransportSecurity(t *testing.T) {
-	s := open(t, config(io.Discard), func(http.ResponseWriter, *http.Request) {})
+	s := open(t, config(t), func(http.ResponseWriter, *http.Request) {})
 	for _, tt := range []struct {
 		name, peer string
 		forwarded  []string
@@ -130,8 +130,8 @@ func TestStrictTransportSecurity(t *testing.T) {
 // What the gate refuses has the form that the transport would have chosen.
 func TestRefusalsAreNegotiated(t *testing.T) {
 	const graphql, plain = "application/graphql-response+json; charset=utf-8", "application/json; charset=utf-8"
-	s := open(t, config(io.Discard), func(http.ResponseWriter, *http.Request) { panic("x") })
-	unready, err := server.New(config(io.Discard))
+	s := open(t, config(t), func(http.ResponseWriter, *http.Request) { panic("x") })
+	unready, err := server.New(config(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -196,7 +196,7 @@ func TestOtherAddressHeadersAreIgnored(t *testing.T) {
 		"X-Forwarded", "X-Original-Forwarded-For", "X_forwarded_for", "X-Forwarded-Host", "Via",
 	} {
 		var got netip.Addr
-		cfg := config(&strings.Builder{})
+		cfg := config(t)
 		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // of httptest
 		s := open(t, cfg, func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()).Address })
 		do(s, "POST", "/graphql", name, "198.51.100.1")
@@ -277,7 +277,7 @@ func TestUserAgent(t *testing.T) {
 		{"x" + strings.Repeat("ü", 200), "x" + strings.Repeat("ü", 127)},
 	} {
 		var got string
-		s := open(t, config(&strings.Builder{}), func(_ http.ResponseWriter, r *http.Request) {
+		s := open(t, config(t), func(_ http.ResponseWriter, r *http.Request) {
 			got = auth.CallerFrom(r.Context()).UserAgent
 		})
 		do(s, "POST", "/graphql", "User-Agent", tt.sent)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/server"
 )
 
@@ -22,7 +22,7 @@ import (
 // does, and done has what Serve returned.
 func serving(t *testing.T, h http.HandlerFunc) (url string, stop func(), done <-chan error) {
 	t.Helper()
-	return servingAs(t, config(io.Discard), h)
+	return servingAs(t, config(t), h)
 }
 
 // servingWith is a server of another configuration, at its address.
@@ -121,7 +121,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestUnreadyWhileDraining(t *testing.T) {
-	s := open(t, config(io.Discard), func(http.ResponseWriter, *http.Request) {})
+	s := open(t, config(t), func(http.ResponseWriter, *http.Request) {})
 	listeners, err := server.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,8 @@ func TestAdmin(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	go func() { done <- server.ServeAdmin(ctx, listeners, metrics, slog.New(slog.DiscardHandler)) }()
+	log := logtest.New(t)
+	go func() { done <- server.ServeAdmin(ctx, listeners, metrics, log) }()
 	for path, want := range map[string]int{"/metrics": 418, "/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/cmdline": 404, "/graphql": 404} {
 		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", listeners.Port(), path))
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 	"github.com/pawlauth/pawl/internal/server"
 )
@@ -21,7 +22,13 @@ const (
 	both    = "https://both.example.com"
 )
 
-func config(log io.Writer) server.Config {
+// config logs into own, too.
+func config(t testing.TB, own ...io.Writer) server.Config {
+	t.Helper()
+	var handlers []slog.Handler
+	for _, w := range own {
+		handlers = append(handlers, slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	return server.Config{
 		JWKS:           func() []byte { return []byte(`{"keys":[]}`) },
 		Cookie:         refreshcookie.New(refreshcookie.Config{Secure: true}),
@@ -29,7 +36,7 @@ func config(log io.Writer) server.Config {
 		AllowedOrigins: []string{page, both},
 		WebviewOrigins: []string{webview, both},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		Log:            slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:            logtest.New(t, handlers...),
 	}
 }
 
@@ -80,11 +87,11 @@ func code(t *testing.T, res *http.Response) string {
 }
 
 func TestPaths(t *testing.T) {
-	cfg := config(io.Discard)
+	cfg := config(t)
 	cfg.Explorer = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "explorer") })
 	cfg.RootToExplorer = true
 	s := open(t, cfg, func(w http.ResponseWriter, _ *http.Request) {})
-	bare := open(t, config(io.Discard), func(w http.ResponseWriter, _ *http.Request) {})
+	bare := open(t, config(t), func(w http.ResponseWriter, _ *http.Request) {})
 	for _, tt := range []struct {
 		on           http.Handler
 		method, path string
@@ -114,7 +121,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestNotReadyBeforeOpen(t *testing.T) {
-	s, err := server.New(config(io.Discard))
+	s, err := server.New(config(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,10 +201,10 @@ func TestChannels(t *testing.T) {
 		}
 	}
 	for _, tt := range rows {
-		t.Run(tt.name, func(t *testing.T) { check(t, config(io.Discard), tt) })
+		t.Run(tt.name, func(t *testing.T) { check(t, config(t), tt) })
 	}
 	t.Run("cross-site cookies chosen", func(t *testing.T) {
-		cfg := config(io.Discard)
+		cfg := config(t)
 		cfg.CrossSiteCookies = true
 		check(t, cfg, row{"", []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, false, true, false})
 		check(t, cfg, row{"", []string{"Sec-Fetch-Site", "cross-site"}, false, false, false})
@@ -205,7 +212,7 @@ func TestChannels(t *testing.T) {
 }
 
 func TestCORS(t *testing.T) {
-	s := open(t, config(io.Discard), func(http.ResponseWriter, *http.Request) { t.Error("a preflight was executed") })
+	s := open(t, config(t), func(http.ResponseWriter, *http.Request) { t.Error("a preflight was executed") })
 	for _, origin := range []string{page, webview} {
 		res := do(s, "OPTIONS", "/graphql", "Origin", origin, "Access-Control-Request-Method", "POST")
 		want := map[string]string{
@@ -245,7 +252,7 @@ func TestCORS(t *testing.T) {
 
 // TestOtherMethodsReachTheTransport: the handler answers 405 in its own way.
 func TestOtherMethodsReachTheTransport(t *testing.T) {
-	s := open(t, config(io.Discard), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) })
+	s := open(t, config(t), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) })
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "PATCH"} {
 		if got := do(s, method, "/graphql").StatusCode; got != 405 {
 			t.Errorf("%s: got %d, want the handler's 405", method, got)
@@ -255,7 +262,7 @@ func TestOtherMethodsReachTheTransport(t *testing.T) {
 
 func TestPanicTellsNothing(t *testing.T) {
 	var log strings.Builder
-	s := open(t, config(&log), func(http.ResponseWriter, *http.Request) { panic("hunter2 is the password") })
+	s := open(t, config(t, &log), func(http.ResponseWriter, *http.Request) { panic("hunter2 is the password") })
 	res := do(s, "POST", "/graphql")
 	body := text(t, res)
 	if res.StatusCode != 500 || !strings.Contains(body, `"INTERNAL_SERVER_ERROR"`) || strings.Contains(body, "hunter2") {
@@ -268,7 +275,7 @@ func TestPanicTellsNothing(t *testing.T) {
 
 func TestCallerCarriesCredentials(t *testing.T) {
 	var got auth.Caller
-	s := open(t, config(io.Discard), func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()) })
+	s := open(t, config(t), func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()) })
 	do(s, "POST", "/graphql", "Authorization", "bearer abc.def",
 		"Cookie", "__Host-pawl-refresh=one; __Host-pawl-refresh=two", "User-Agent", "phone\x01")
 	if got.AccessToken.Reveal() != "abc.def" || got.AccessInvalid {

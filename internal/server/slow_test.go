@@ -52,7 +52,7 @@ func (p *pipes) dial() net.Conn {
 
 // inBubble runs a real server in a synctest bubble.
 func inBubble(t *testing.T, h http.HandlerFunc, attack func(t *testing.T, dial func() net.Conn)) {
-	inBubbleWith(t, config(io.Discard), h, attack)
+	inBubbleWith(t, config(t), h, attack)
 }
 
 func inBubbleWith(t *testing.T, cfg server.Config, h http.HandlerFunc, attack func(t *testing.T, dial func() net.Conn)) {

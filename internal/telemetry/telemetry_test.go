@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/memstore"
 	"github.com/pawlauth/pawl/internal/session/sessiontest"
@@ -28,7 +28,7 @@ func metrics() *telemetry.Metrics { return telemetry.New([]string{"select"}, tim
 func read(t *testing.T, m *telemetry.Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	m.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	m.Handler(logtest.New(t)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusOK {
 		t.Fatalf("got status %d: %s", w.Code, w.Body)
 	}

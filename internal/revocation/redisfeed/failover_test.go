@@ -2,7 +2,6 @@ package redisfeed_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/redistest"
 	"github.com/pawlauth/pawl/internal/revocation/redisfeed"
 )
@@ -92,7 +92,7 @@ func TestFrozenServer(t *testing.T) {
 	server.Cont()
 	eventually(t, "current again", func() bool { return time.Since(n.Current()) < 300*time.Millisecond })
 	after := uuid.New()
-	publish(t, redisfeed.New(server.Client(), server.Client(), slog.New(slog.DiscardHandler), time.Now), after)
+	publish(t, redisfeed.New(server.Client(), server.Client(), logtest.New(t), time.Now), after)
 	eventually(t, "news after the freeze", func() bool { return n.has(after) })
 }
 

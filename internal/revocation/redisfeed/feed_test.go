@@ -3,7 +3,6 @@ package redisfeed_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/pawlauth/pawl/internal/faultproxy"
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/revocation/redisfeed"
 )
@@ -54,7 +54,7 @@ type node struct {
 
 func start(t *testing.T, client redis.UniversalClient) *node {
 	t.Helper()
-	n := &node{Feed: redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now)}
+	n := &node{Feed: redisfeed.New(client, client, logtest.New(t), time.Now)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
@@ -120,7 +120,7 @@ func TestEveryNodeHearsEverything(t *testing.T) {
 func TestCatchUpOverManyPages(t *testing.T) {
 	client := server(t)
 	var ids []uuid.UUID
-	quiet := redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now)
+	quiet := redisfeed.New(client, client, logtest.New(t), time.Now)
 	for range 2100 {
 		ids = append(ids, uuid.New())
 		publish(t, quiet, ids[len(ids)-1])
@@ -204,7 +204,7 @@ func TestStreamIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now)
+	f := redisfeed.New(client, client, logtest.New(t), time.Now)
 	publish(t, f, uuid.New())
 	if n, err := client.XLen(t.Context(), stream).Result(); err != nil || n > 150 {
 		t.Errorf("got %d entries (%v), want the old ones gone", n, err)
@@ -234,7 +234,7 @@ func TestOutage(t *testing.T) {
 			t.Errorf("%s: the feed claims to be current %s after its last reply", weather, late)
 		}
 		missed := uuid.New()
-		publish(t, redisfeed.New(client, client, slog.New(slog.DiscardHandler), time.Now), missed)
+		publish(t, redisfeed.New(client, client, logtest.New(t), time.Now), missed)
 		if n.has(missed) {
 			t.Errorf("%s: heard through a dead connection", weather)
 		}
