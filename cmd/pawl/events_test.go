@@ -94,10 +94,12 @@ func (p *plant) peopleDoThings() {
 		p.enter(1) // the first is evicted by the third
 	}
 	burn(p.t, p.url, "nobody@example.com")
-	demands(p.t, p.url, "TooManyAttemptsError", "nobody@example.com", "x", "BODY", from(1)...)
+	demands(p.t, p.url, "TooManyAttemptsError", "nobody@example.com", "not the password", "BODY", from(1)...)
 	var crowd sync.WaitGroup
 	for i := range 40 { // of whom one is served and four wait
-		crowd.Go(func() { _, _ = query(p.url, credentials(fmt.Sprintf("u%d@example.com", i), "x", "BODY"), from(1)...) })
+		crowd.Go(func() {
+			_, _ = query(p.url, credentials(fmt.Sprintf("u%d@example.com", i), "not the password", "BODY"), from(1)...)
+		})
 	}
 	crowd.Wait()
 	s := p.enter(1)
@@ -192,7 +194,7 @@ func (p *plant) storesFail() {
 	p.logged(audit.FeedReset)
 
 	p.redis.Set(faultproxy.Weather{Cut: true})
-	demands(p.t, p.url, "UNAVAILABLE", demoUser, "x", "BODY", from(1)...)
+	demands(p.t, p.url, "UNAVAILABLE", demoUser, "not the password", "BODY", from(1)...)
 	p.logged(audit.FeedStale)
 	p.postgres.Set(faultproxy.Weather{Cut: true})
 	p.reads(&session{access: s.access}, `{ me { id } }`, "", "with no store at all")

@@ -26,8 +26,7 @@ func TestMain(m *testing.M) {
 const logDir = "PAWL_TEST_LOG_DIR"
 
 // program is pawl, which leaves what it prints in logDir as well where that is
-// set. What pawl dev prints to stdout is left out: it welcomes a developer with
-// the demo password.
+// set.
 func program() {
 	out, errOut := io.Writer(os.Stdout), io.Writer(os.Stderr)
 	if dir := os.Getenv(logDir); dir != "" {
@@ -36,10 +35,7 @@ func program() {
 			fmt.Fprintln(os.Stderr, logDir, err)
 			os.Exit(1)
 		}
-		errOut = io.MultiWriter(os.Stderr, file)
-		if len(os.Args) > 1 && os.Args[1] != "dev" {
-			out = io.MultiWriter(os.Stdout, file)
-		}
+		out, errOut = io.MultiWriter(os.Stdout, file), io.MultiWriter(os.Stderr, file)
 	}
 	os.Exit(pawl.Run(os.Args[1:], os.Stdin, out, errOut))
 }
@@ -65,12 +61,9 @@ func TestLogsAreKept(t *testing.T) {
 		t.Fatalf("got files %q (%v), want one", names, err)
 	}
 	text, err := os.ReadFile(names[0])
-	for _, want := range []string{"msg=listening", "level=DEBUG", "msg=login.succeeded", "msg=stopped"} {
+	for _, want := range []string{"msg=listening", "level=DEBUG", "msg=login.succeeded", "msg=stopped", "Pawl for development"} {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("got %s (%v), want it with %s", text, err, want)
 		}
-	}
-	if strings.Contains(string(text), "correct horse") {
-		t.Errorf("got what pawl dev prints to stdout: %s", text)
 	}
 }

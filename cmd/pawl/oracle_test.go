@@ -191,7 +191,7 @@ func TestRefusedChannelTellsNothing(t *testing.T) {
 		"COOKIE without Origin": {"COOKIE"}, "COOKIE of another page": {"COOKIE", "Origin", "https://evil.example.org"}, "BODY of a page": {"BODY", "Origin", origin},
 	} {
 		answers := map[string]bool{}
-		for _, login := range [][2]string{{demoUser, strings.TrimSpace(demoPassword)}, {demoUser, "x"}, {"nobody@example.com", "x"}} {
+		for _, login := range [][2]string{{demoUser, strings.TrimSpace(demoPassword)}, {demoUser, "not the password"}, {"nobody@example.com", "not the password"}} {
 			a, err := query(url, credentials(login[0], login[1], request[0]), request[1:]...)
 			if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "CROSS_ORIGIN_REQUEST" || a.status != http.StatusOK && a.status != http.StatusForbidden {
 				t.Errorf("%s: got %d %s (%v), want CROSS_ORIGIN_REQUEST", name, a.status, a.body, err)

@@ -15,8 +15,8 @@ func TestTheftIsTold(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, behindProxy())
 	typed := "Kerfuffle-Password-8"
-	demands(t, p.url, "InvalidCredentialsError", typed, "x", "BODY", from(1)...)
-	demands(t, p.url, "InvalidCredentialsError", typed+"@example.com", "x", "BODY", from(2)...)
+	demands(t, p.url, "InvalidCredentialsError", typed, "not the password", "BODY", from(1)...)
+	demands(t, p.url, "InvalidCredentialsError", typed+"@example.com", "not the password", "BODY", from(2)...)
 	login := demands(t, p.url, "LoginPayload", demoUser, strings.TrimSpace(demoPassword), "BODY", from(3, "User-Agent", "the owner's")...)
 	stolen := login.text("login", "refreshToken")
 	for _, presenter := range [][]string{from(4, "User-Agent", "the owner's"), from(5, "User-Agent", "the thief's")} {
