@@ -84,13 +84,13 @@ chaos: ## faults under load until nothing is lost: REFRESHES=200000 or DURATION=
 audit: ## the GraphQL-over-HTTP audit suite against a running server (installs npm if missing)
 	@scripts/need npm
 	npm ci --prefix scripts/audit --no-audit --no-fund --loglevel=error
-	scripts/with-dev sh -c 'node scripts/audit/audit.mjs "$$PAWL_URL/graphql"'
+	scripts/no-secrets scripts/with-dev sh -c 'node scripts/audit/audit.mjs "$$PAWL_URL/graphql"'
 
 .PHONY: client
 client: ## the npm package: tests (some against `pawl dev`), build, size (installs npm if missing)
 	@scripts/need npm
 	npm ci --prefix client --no-audit --no-fund --loglevel=error
-	scripts/with-dev npm test --prefix client
+	scripts/no-secrets scripts/with-dev npm test --prefix client
 	npm run --prefix client build
 	npm run --prefix client size
 
@@ -105,7 +105,7 @@ clean: ## remove what was built
 .PHONY: examples
 examples: ## the tests of examples/, and the command of each of their READMEs (installs npm if missing)
 	@scripts/need npm
-	scripts/examples
+	scripts/no-secrets scripts/examples
 
 .PHONY: schema
 schema: ## schema.graphqls: lint, comparison with the last release, docs/schema.md up to date (installs npm if missing)
@@ -136,7 +136,7 @@ browser-packages := client/dist/index.js examples/react/node_modules/.package-lo
 browser: need-browser $(browser-packages) ## the client package, the examples and the explorer in Chromium, against a real Redis and PostgreSQL
 	npm run --prefix examples/react --silent check
 	npm run --prefix browser --silent check
-	scripts/with-services node --test-reporter=spec browser/run.mjs
+	scripts/with-services scripts/no-secrets node --test-reporter=spec browser/run.mjs
 
 .PHONY: screenshots
 screenshots: need-browser $(browser-packages) ## the pictures of the React example in docs/images anew

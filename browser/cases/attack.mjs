@@ -81,7 +81,7 @@ async function plunder([url, email, password]) {
     loot.push(JSON.stringify([...response.headers]), await response.text());
     return loot.at(-1);
   }
-  const attemptId = "x".repeat(30);
+  const attemptId = "attempt-id-of-a-thief-0123";
   const refresh = await take(
     `mutation { refreshToken(input: {attemptId: "${attemptId}"}) { refreshToken rotated accessToken { token } } }`,
   );

@@ -8,8 +8,8 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { test } from "node:test";
 import { elsewhere, heading, openExample, signIn, visitExample } from "../world/example.mjs";
-import { password } from "../world/pawl.mjs";
-import { ask, graceOver, shows, until, visit } from "../world/world.mjs";
+import { keeper, password } from "../world/pawl.mjs";
+import { ask, graceOver, keepConsole, shows, until, visit } from "../world/world.mjs";
 
 /** The text of what has the focus. */
 const focused = (page) => page.evaluate(() => document.activeElement.ariaLabel || document.activeElement.textContent);
@@ -60,7 +60,7 @@ export function exampleCases(world) {
 
   test("example: the command of its README", async (t) => {
     const url = await startByReadme(t);
-    const context = await world.browser.newContext();
+    const context = keepConsole(await world.browser.newContext());
     t.after(() => context.close());
     const page = await openExample({ example: { url } }, context);
     await page.getByRole("button", { name: "Sign in with it" }).click();
@@ -191,6 +191,7 @@ async function startByReadme(t) {
   t.after(async () => {
     if (program.exitCode === null) process.kill(-program.pid, "SIGTERM");
     await ended;
+    keeper("command")(log);
   });
   const answers = () =>
     fetch(url).then(

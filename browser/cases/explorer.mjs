@@ -5,7 +5,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { password, startDev } from "../world/pawl.mjs";
 import { openRelay } from "../world/relay.mjs";
-import { patience, until } from "../world/world.mjs";
+import { keepConsole, patience, until } from "../world/world.mjs";
 
 /** Opens a tab of the tour and runs it, faster than the editor tells which operation it holds; comes to the answer. */
 async function step({ page, relay }, name) {
@@ -27,7 +27,7 @@ export function explorerCases(world) {
     t.after(relay.close);
     dev = await startDev(world.binary, path.join(world.folder, "explorer"), { PAWL_ALLOWED_ORIGINS: relay.url });
     t.after(dev.stop);
-    const context = await world.browser.newContext();
+    const context = keepConsole(await world.browser.newContext());
     t.after(() => context.close());
     const page = await context.newPage();
     const tour = { page, relay };

@@ -1,7 +1,10 @@
-// Starts Pawl: `serve` with a real Redis and PostgreSQL, or `dev`.
+// Starts Pawl: `serve` with a real Redis and PostgreSQL, or `dev`. What it prints
+// at debug level is left in PAWL_TEST_LOG_DIR where that is set.
 
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -11,15 +14,25 @@ const run = promisify(execFile);
 /** The password of everybody. */
 export const password = "correct horse battery staple";
 
+/** Where `scripts/no-secrets` looks for what is printed: comes to what takes lines for a new file there. */
+export function keeper(name) {
+  const folder = process.env.PAWL_TEST_LOG_DIR;
+  const file = folder && path.join(folder, `${name}-${randomUUID()}.log`);
+  return (text) => file && appendFileSync(file, text + "\n");
+}
+
 /** Runs until `stop()`. Its own settings only: nothing of the caller's environment that is called PAWL_. */
 async function start(binary, args, settings) {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...settings };
-  const child = spawn(binary, args, { env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(binary, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const log = [];
+  const keep = keeper(`pawl-${args[0]}`);
+  createInterface({ input: child.stdout }).on("line", keep);
   const address = await new Promise((resolve, reject) => {
     const lines = createInterface({ input: child.stderr });
     lines.on("line", (line) => {
       log.push(line);
+      keep(line);
       const [, port] = /"msg":"listening","address":"[^"]*:(\d+)"/.exec(line) ?? [];
       if (port) resolve(`http://localhost:${port}`);
     });
@@ -41,6 +54,7 @@ const common = {
   PAWL_ADDR: "localhost:0",
   PAWL_ADMIN_ADDR: "off",
   PAWL_LOG_FORMAT: "json",
+  PAWL_LOG_LEVEL: "debug",
   PAWL_LOGIN_NETWORK_RATE: "off",
 };
 
@@ -57,11 +71,14 @@ export async function startServe(binary, folder, origins, grace) {
     PAWL_ACCESS_TTL: "1m",
     PAWL_REUSE_GRACE: `${grace}ms`,
   };
+  const keep = keeper("pawl-operate");
   const operate = async (args, input = "") => {
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...settings };
     const done = run(binary, args, { env });
     done.child.stdin.end(input);
-    return (await done).stdout;
+    const { stdout, stderr } = await done;
+    keep(stdout + stderr);
+    return stdout;
   };
   await Promise.all([operate(["keys", "init"]), operate(["migrate", "up"])]);
   const server = await start(binary, ["serve"], settings);

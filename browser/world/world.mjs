@@ -7,7 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { build, preview } from "vite";
 import { launch } from "./chromium.mjs";
-import { password, shortLived, startDev, startServe } from "./pawl.mjs";
+import { keeper, password, shortLived, startDev, startServe } from "./pawl.mjs";
 import { openRelay } from "./relay.mjs";
 import { openForeignSite, openSite } from "./site.mjs";
 
@@ -102,6 +102,12 @@ function shiftableClock() {
   };
 }
 
+/** Keeps what the pages of a browser print. */
+export function keepConsole(context) {
+  const keep = keeper("console");
+  return context.on("console", (message) => keep(message.text()));
+}
+
 /**
  * A person with a browser of their own (a context), and a relay of their own to a server.
  *
@@ -115,7 +121,7 @@ export async function visit(
   const [email, relay, context] = await Promise.all([
     server.addUser(),
     openRelay(() => server.url),
-    browser.newContext(),
+    browser.newContext().then(keepConsole),
   ]);
   context.setDefaultTimeout(patience);
   await context.addInitScript(shiftableClock);

@@ -46,7 +46,7 @@ test("pawl: an app signs in, refreshes, loses an answer, restarts and signs out"
     throw new TypeError("lost");
   };
   const app = createClient({ url, delivery: "BODY", storage, fetch: unreliable });
-  const wrong = await app.login({ ...demo, password: "wrong" });
+  const wrong = await app.login({ ...demo, password: "not the password" });
   assert.equal(wrong.__typename, "InvalidCredentialsError");
   const result = await app.login({ ...demo, deviceName: "test" });
   assert.equal(result.__typename, "LoginPayload");
@@ -109,7 +109,7 @@ test("pawl: a new password", options, async () => {
   const proof = kept.get("pawl.device");
   const weak = await app.changePassword({ currentPassword: password, newPassword: "short" });
   assert.equal(weak.__typename === "WeakPasswordError" && weak.problems[0], "TOO_SHORT");
-  const newPassword = crypto.randomUUID();
+  const newPassword = `correct horse ${crypto.randomUUID()}`;
   const changed = await app.changePassword({ currentPassword: password, newPassword });
   assert.equal(changed.__typename, "ChangePasswordPayload");
   assert.notEqual(app.state.sessionId, before);

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -69,6 +70,21 @@ func startPawl(t *testing.T) *pawl {
 	return nil
 }
 
+// kept is a new file in PAWL_TEST_LOG_DIR, for what is printed at debug level; or
+// nothing where that is not set.
+func kept(t *testing.T) io.Writer {
+	t.Helper()
+	dir := os.Getenv("PAWL_TEST_LOG_DIR")
+	if dir == "" {
+		return io.Discard
+	}
+	file, err := os.CreateTemp(dir, "go-resource-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file // open to the end: programs write to it while they stop
+}
+
 func (p *pawl) url() string { return fmt.Sprintf("http://localhost:%d", p.port) }
 
 // start waits until the program is ready.
@@ -76,7 +92,9 @@ func (p *pawl) start() {
 	p.t.Helper()
 	p.log.Reset()
 	p.cmd = exec.Command(program, "dev", "--addr", fmt.Sprintf("localhost:%d", p.port), "--data-dir", p.data)
-	p.cmd.Stderr = &p.log
+	logs := kept(p.t)
+	p.cmd.Stdout, p.cmd.Stderr = logs, io.MultiWriter(logs, &p.log)
+	p.cmd.Env = append(os.Environ(), "PAWL_LOG_LEVEL=debug")
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

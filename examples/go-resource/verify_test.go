@@ -21,7 +21,8 @@ import (
 // resource serves the example with the keys of a Pawl.
 func resource(t *testing.T, pawlURL string, unknownEvery time.Duration) *httptest.Server {
 	t.Helper()
-	v, err := newVerifier(t.Context(), pawlURL+"/.well-known/jwks.json", "pawl-dev", "pawl-dev", unknownEvery, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.NewTextHandler(kept(t), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	v, err := newVerifier(t.Context(), pawlURL+"/.well-known/jwks.json", "pawl-dev", "pawl-dev", unknownEvery, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,6 +21,8 @@ function start(t, example, env) {
   t.after(async () => {
     if (program.exitCode === null) process.kill(-program.pid, "SIGTERM");
     await ended;
+    const { PAWL_TEST_LOG_DIR } = process.env;
+    if (PAWL_TEST_LOG_DIR) writeFileSync(join(mkdtempSync(join(PAWL_TEST_LOG_DIR, "command-")), "log"), running.log);
   });
   return running;
 }

@@ -1,12 +1,13 @@
 // A `pawl dev` with data and a port of its own, for the tests of the examples.
-// The program is PAWL_BIN.
+// The program is PAWL_BIN. What it prints at debug level is left in
+// PAWL_TEST_LOG_DIR where that is set.
 import { execFileSync, spawn } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const program = process.env.PAWL_BIN;
@@ -28,27 +29,29 @@ class Pawl {
   #data;
   #port;
   #env;
+  #log;
   #process;
   #added = 0;
 
   constructor(data, port, env) {
     this.#data = data;
     this.#port = port;
-    this.#env = env;
+    this.#env = { ...process.env, PAWL_LOG_LEVEL: "debug", ...env };
+    this.#log = join(process.env.PAWL_TEST_LOG_DIR || data, `${basename(data)}.log`);
     this.url = `http://localhost:${port}`;
   }
 
   /** Resolves when the program is ready. */
   async start() {
-    let log = "";
     const args = ["dev", "--addr", `localhost:${this.#port}`, "--data-dir", this.#data];
-    this.#process = spawn(program, args, { env: { ...process.env, ...this.#env }, stdio: ["ignore", "ignore", "pipe"] });
-    this.#process.stderr.on("data", (text) => (log += text));
+    const log = openSync(this.#log, "a");
+    this.#process = spawn(program, args, { env: this.#env, stdio: ["ignore", log, log] });
+    closeSync(log);
     for (const end = Date.now() + 60_000; Date.now() < end && this.#process.exitCode === null; await sleep(20)) {
       const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (answer?.ok) return;
     }
-    throw new Error(`pawl dev is not ready after a minute:\n${log}`);
+    throw new Error(`pawl dev is not ready after a minute:\n${readFileSync(this.#log, "utf8")}`);
   }
 
   async stop() {
