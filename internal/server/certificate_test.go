@@ -121,6 +121,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 				t.Errorf("%s: got log %q, want one line about %q", what, news, event)
 			}
 		}
+		time.Sleep(2500 * time.Millisecond) // files change between two looks at them, not during one
 		step("at first", "first.example", "", func() {})
 		step("renewed", "second.example", "tls.certificate_loaded", func() { writePair(t, certFile, keyFile, "second.example", next) })
 		step("unchanged", "second.example", "", func() {})
