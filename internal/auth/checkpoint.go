@@ -193,13 +193,13 @@ func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []
 		entry, ok := known[p.SessionID]
 		switch {
 		case !ok || entry.State.UserID != p.UserID:
-			c.endings.ended(ctx, p.UserID, []session.End{{
+			c.endings.end(ctx, p.UserID, []session.End{{
 				SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
-			}})
+			}}, toOperators|toStore)
 		case entry.Ended():
-			c.endings.spread(ctx, p.UserID, []session.End{{
+			c.endings.end(ctx, p.UserID, []session.End{{
 				SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
-			}})
+			}}, toStore)
 		case entry.State.Generation > p.hot:
 			_, err := c.store.Restore(ctx, entry.State, 0, c.policy)
 			if err != nil && !errors.Is(err, session.ErrEnded) {

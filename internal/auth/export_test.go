@@ -14,5 +14,8 @@ func (s *Service) FlushDue(ctx context.Context) { s.checkpoints.flush(ctx, false
 // Settle pays what is owed once.
 func (s *Service) Settle(ctx context.Context) { s.endings.settle(ctx) }
 
+// LimitDebts sets how many ends may be owed.
+func (s *Service) LimitDebts(n int) { s.endings.debts.limit = n }
+
 // TakeOver reads the ledger's revocations once.
 func (s *Service) TakeOver(ctx context.Context, since time.Time) error { return s.takeOver(ctx, since) }
