@@ -63,8 +63,9 @@ func New(c Config) *Log {
 // Record writes the event to the log and queues it for the table. It never
 // waits for the database: where the queue is full, the event is in the log
 // alone, and counted. The table takes at most 50 of one noisy event (failed
-// logins, refused requests, stores that do not answer) in ten seconds, and then
-// one line whose detail "suppressed" counts the others; the log has them all.
+// logins, dead refresh tokens, refused requests, stores that do not answer) in
+// ten seconds, and then one line whose detail "suppressed" counts the others;
+// the log has them all.
 func (l *Log) Record(e Event) {
 	now := l.now()
 	e = e.bounded(now)

@@ -283,6 +283,23 @@ func TestNoise(t *testing.T) {
 	})
 }
 
+// TestDeadTokensAreNoise: whoever keeps the token of a session that is over can
+// repeat what it comes to with every request.
+func TestDeadTokensAreNoise(t *testing.T) {
+	for _, name := range []audit.Name{audit.SessionExpired, audit.SessionBindingMismatch} {
+		db := databasetest.SQLite(t)
+		log, c, _ := open(db, 0)
+		for range 1000 {
+			log.Record(audit.Event{Name: name})
+			c.add(10 * time.Millisecond)
+		}
+		flush(t, log)
+		if got := len(list(t, db, audit.Filter{Name: name, Limit: 3000})); got > 110 {
+			t.Errorf("%s, 1000 times in ten seconds: got %d lines, want 50 for each window, and a count", name, got)
+		}
+	}
+}
+
 // TestNoiseIsCountedLater: the count is written without another event.
 func TestNoiseIsCountedLater(t *testing.T) {
 	db := databasetest.SQLite(t)

@@ -77,11 +77,12 @@ func (n Name) Severity() Severity {
 	return Info
 }
 
-// noisy tells which events somebody without any account can cause at will, or
-// repeat with every request while something is broken.
+// noisy tells which events somebody without any account, or with one dead token,
+// can cause at will, or repeat with every request while something is broken.
 func (n Name) noisy() bool {
 	switch n {
-	case LoginFailed, LoginThrottled, LoginOverloaded, SessionTokenForged,
+	case LoginFailed, LoginThrottled, LoginOverloaded,
+		SessionExpired, SessionBindingMismatch, SessionTokenForged,
 		RequestCrossOriginRejected, RequestOperationLimit, StoreUnavailable, AccessFailOpen:
 		return true
 	}

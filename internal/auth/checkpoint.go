@@ -32,6 +32,7 @@ type checkpoints struct {
 	policy  session.Policy
 	log     *slog.Logger
 	now     func() time.Time
+	batch   int // sessions of one statement
 
 	mu      sync.Mutex
 	waiting map[uuid.UUID]progress
@@ -54,7 +55,7 @@ type writing struct{ at, recovered time.Time }
 
 func newCheckpoints(l *ledger.Ledger, store session.Store, e *endings, policy session.Policy, log *slog.Logger, now func() time.Time) *checkpoints {
 	return &checkpoints{
-		ledger: l, store: store, endings: e, policy: policy, log: log, now: now,
+		ledger: l, store: store, endings: e, policy: policy, log: log, now: now, batch: checkpointBatch,
 		waiting: make(map[uuid.UUID]progress),
 		written: make(map[uuid.UUID]writing),
 	}
@@ -81,7 +82,8 @@ func (c *checkpoints) put(p progress) {
 	c.waiting[p.SessionID] = p
 }
 
-// run writes and asks every second, and writes everything when ctx ends.
+// run writes and asks every second, and writes everything when ctx ends, for
+// stopTimeout at most.
 func (c *checkpoints) run(ctx context.Context) {
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
@@ -90,7 +92,9 @@ func (c *checkpoints) run(ctx context.Context) {
 		case <-tick.C:
 			c.flush(ctx, false)
 		case <-ctx.Done():
-			c.flush(context.WithoutCancel(ctx), true)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			c.flush(last, true)
 			return
 		}
 	}
@@ -100,13 +104,14 @@ func (c *checkpoints) run(ctx context.Context) {
 // What the ledger did not answer waits for the next time.
 func (c *checkpoints) flush(ctx context.Context, all bool) {
 	write, ask := c.due(all)
-	c.inBatches(ctx, write, c.write)
-	c.inBatches(ctx, ask, c.ask)
+	c.putBack(c.inBatches(ctx, write, c.write), true)
+	c.putBack(c.inBatches(ctx, ask, c.ask), false)
 }
 
-func (c *checkpoints) inBatches(ctx context.Context, due []progress, send func(context.Context, []progress) ([]ledger.Entry, error)) {
+// inBatches sends what is due, and returns what the ledger did not take.
+func (c *checkpoints) inBatches(ctx context.Context, due []progress, send func(context.Context, []progress) ([]ledger.Entry, error)) []progress {
 	for len(due) > 0 {
-		batch := due[:min(len(due), checkpointBatch)]
+		batch := due[:min(len(due), c.batch)]
 		limited, cancel := context.WithTimeout(ctx, storeTimeout)
 		entries, err := send(limited, batch)
 		if err == nil {
@@ -115,11 +120,11 @@ func (c *checkpoints) inBatches(ctx context.Context, due []progress, send func(c
 		cancel()
 		if err != nil {
 			c.log.Warn("store unavailable", "operation", "writing checkpoints", "waiting", len(due), "error", err)
-			c.putBack(due)
-			return
+			return due
 		}
 		due = due[len(batch):]
 	}
+	return nil
 }
 
 // due takes what may be written now out of the waiting set, and lists what has
@@ -152,12 +157,13 @@ func (c *checkpoints) due(all bool) (write, ask []progress) {
 	return write, ask
 }
 
-// putBack returns what the ledger did not take.
-func (c *checkpoints) putBack(batch []progress) {
+// putBack lets wait again what the ledger did not take. What should have been
+// written is due at once.
+func (c *checkpoints) putBack(refused []progress, write bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range batch {
-		if _, onlyAsked := c.waiting[p.SessionID]; !onlyAsked {
+	for _, p := range refused {
+		if write {
 			delete(c.written, p.SessionID)
 		}
 		c.put(p)
@@ -193,13 +199,13 @@ func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []
 		entry, ok := known[p.SessionID]
 		switch {
 		case !ok || entry.State.UserID != p.UserID:
-			c.endings.ended(ctx, p.UserID, []session.End{{
+			c.endings.end(ctx, p.UserID, []session.End{{
 				SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
-			}})
+			}}, toOperators|toStore)
 		case entry.Ended():
-			c.endings.spread(ctx, p.UserID, []session.End{{
+			c.endings.end(ctx, p.UserID, []session.End{{
 				SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
-			}})
+			}}, toStore)
 		case entry.State.Generation > p.hot:
 			_, err := c.store.Restore(ctx, entry.State, 0, c.policy)
 			if err != nil && !errors.Is(err, session.ErrEnded) {

@@ -14,5 +14,11 @@ func (s *Service) FlushDue(ctx context.Context) { s.checkpoints.flush(ctx, false
 // Settle pays what is owed once.
 func (s *Service) Settle(ctx context.Context) { s.endings.settle(ctx) }
 
+// LimitDebts sets how many ends may be owed.
+func (s *Service) LimitDebts(n int) { s.endings.debts.limit = n }
+
+// BatchCheckpoints sets how many sessions one statement of checkpoints has.
+func (s *Service) BatchCheckpoints(n int) { s.checkpoints.batch = n }
+
 // TakeOver reads the ledger's revocations once.
 func (s *Service) TakeOver(ctx context.Context, since time.Time) error { return s.takeOver(ctx, since) }

@@ -93,9 +93,9 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 	if err := s.warm(ctx, begun.state); err != nil {
 		if !errors.Is(err, errCredentials) {
 			// Nobody will ever hold its token: it must not stay in the list.
-			end := session.End{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted}
-			s.endings.count(ctx, u.ID, []session.End{end})
-			s.endings.remember(u.ID, end)
+			ends := []session.End{{SessionID: begun.state.ID, ExpiresAt: begun.state.ExpiresAt, Reason: session.ReasonAborted}}
+			s.endings.tell(c.event(), u.ID, ends)
+			s.endings.owe(toLedger, u.ID, ends)
 		}
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 	}
 	if err != nil {
 		// The row may be there all the same, of a session that nobody holds.
-		s.endings.remember(u.ID, session.End{SessionID: id, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted})
+		s.endings.owe(toLedger, u.ID, []session.End{{SessionID: id, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted}})
 		return nil, s.unavailable("beginning a session", err)
 	}
 	return &begun{state: state, credential: Credential{token: refresh, delivery: delivery}, access: access}, nil
@@ -235,7 +235,7 @@ func (s *Service) warm(ctx context.Context, state session.State) error {
 	if err != nil {
 		return s.unavailable("beginning a session", err)
 	}
-	s.endings.found(ctx, state.UserID, evicted)
+	s.endings.end(ctx, state.UserID, evicted, toOperators|toLedger)
 	return nil
 }
 
@@ -247,7 +247,7 @@ func (s *Service) endReplaced(ctx context.Context, c Caller) {
 		if err != nil || tok.Delivery != session.DeliveryCookie {
 			continue
 		}
-		if _, err := s.endings.presented(ctx, tok, session.ReasonRelogin); err != nil {
+		if _, err := s.endings.byToken(ctx, tok, session.ReasonRelogin); err != nil {
 			s.Log.Warn("store unavailable", "operation", "ending a replaced session", "error", err)
 		}
 	}

@@ -34,7 +34,7 @@ func (s *Service) Logout(ctx context.Context, c Caller, in *LogoutInput) (*Logou
 	if tok.Delivery != channel {
 		reason = session.ReasonBinding
 	}
-	ended, err := s.endings.presented(ctx, tok, reason)
+	ended, err := s.endings.byToken(ctx, tok, reason)
 	if err != nil {
 		return nil, s.unavailable("logout", err)
 	}
@@ -47,10 +47,13 @@ func (s *Service) Logout(ctx context.Context, c Caller, in *LogoutInput) (*Logou
 // logoutAccess is for a client that lost its refresh token.
 func (s *Service) logoutAccess(ctx context.Context, c Caller) (*LogoutPayload, error) {
 	claims, err := s.Authenticate(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnavailable): // there may be a session, and it has not ended
+		return nil, err
+	case err != nil:
 		return &LogoutPayload{}, nil //nolint:nilerr // a logout without any session to end is done
 	}
-	ended, err := s.endings.own(ctx, claims.UserID, claims.SessionID, session.ReasonLogout)
+	ended, err := s.endings.byID(ctx, claims.UserID, claims.SessionID, session.ReasonLogout)
 	if err != nil {
 		return nil, s.unavailable("logout", err)
 	}

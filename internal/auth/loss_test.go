@@ -265,6 +265,33 @@ func TestLogoutWithBothStoresDown(t *testing.T) {
 	})
 }
 
+// The same by access token, when nobody can say whether its session lives.
+func TestLogoutByAccessTokenWithBothStoresDown(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.silence()
+		w.hot.down.Store(true)
+		w.dbDown.Store(true)
+		caller := phone
+		caller.AccessToken = c.access
+		if payload, err := w.svc.Logout(w.Context(), caller, nil); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("logout: got %+v and %v, want UNAVAILABLE", payload, err)
+		}
+		w.hot.down.Store(false)
+		w.dbDown.Store(false)
+		c.refresh()
+		w.clock.step(2 * time.Second) // the answer counts for one
+		payload, err := w.svc.Logout(w.Context(), caller, nil)
+		w.must(err)
+		if payload.SessionID == nil || *payload.SessionID != c.id {
+			t.Errorf("logout with the stores back: got %v, want %s", payload.SessionID, c.id)
+		}
+		if again, err := w.svc.Logout(w.Context(), caller, nil); err != nil || again.SessionID != nil {
+			t.Errorf("logout again: got %+v and %v, want nothing to end", again, err)
+		}
+	})
+}
+
 // What another program wrote into the ledger is taken over.
 func TestReconcile(t *testing.T) {
 	each(t, func(w *world) {

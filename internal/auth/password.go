@@ -139,21 +139,33 @@ func (s *Service) changeProblems(u user.User, in ChangePasswordInput) []password
 
 // endAll ends all sessions of a user whose credentials have changed, which the
 // ledger regards as over from that moment. Where it does not answer, the ends
-// of the sessions that are known here are spread all the same.
+// of the sessions that are known here are made known all the same, and it is
+// owed them.
 func (s *Service) endAll(ctx context.Context, userID uuid.UUID, reason session.Reason, current uuid.UUID) []uuid.UUID {
-	ends, err := s.Ledger.RevokeAll(ctx, userID, uuid.Nil, reason)
+	patient, cancel := context.WithTimeout(ctx, ledgerShare)
+	ends, err := s.Ledger.RevokeAll(patient, userID, uuid.Nil, reason)
+	cancel()
 	if err != nil {
 		s.Log.Warn("store unavailable", "operation", "ending a user's sessions", "error", err)
-		ends = []session.End{{SessionID: current, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: reason}}
-		if hot, err := s.Store.List(ctx, userID); err == nil {
-			for _, state := range hot {
-				ends = append(ends, session.End{SessionID: state.ID, ExpiresAt: state.ExpiresAt, Reason: reason})
-			}
-		}
-		for _, end := range ends {
-			s.endings.remember(userID, end)
+		ends = s.knownSessions(ctx, userID, reason, current)
+		s.endings.owe(toLedger, userID, ends)
+	}
+	s.endings.end(ctx, userID, ends, toOperators|toStore)
+	return sessionIDs(ends)
+}
+
+// knownSessions are the ends of the current session and of the user's others
+// that the hot state tells of, each once.
+func (s *Service) knownSessions(ctx context.Context, userID uuid.UUID, reason session.Reason, current uuid.UUID) []session.End {
+	ends := []session.End{{SessionID: current, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: reason}}
+	hot, err := s.Store.List(ctx, userID)
+	if err != nil {
+		s.Log.Warn("store unavailable", "operation", "listing sessions", "error", err)
+	}
+	for _, state := range hot {
+		if state.ID != current && !s.Revoked.Contains(state.ID) {
+			ends = append(ends, session.End{SessionID: state.ID, ExpiresAt: state.ExpiresAt, Reason: reason})
 		}
 	}
-	s.endings.ended(ctx, userID, ends)
-	return sessionIDs(ends)
+	return ends
 }

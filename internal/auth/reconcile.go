@@ -65,7 +65,7 @@ func (s *Service) takeOver(ctx context.Context, since time.Time) error {
 		}
 		if err != nil {
 			// The ledger and this node know; the store takes it when it answers.
-			s.endings.owe(userID, ends)
+			s.endings.owe(toStore, userID, ends)
 		}
 	}
 	if err != nil {

@@ -21,7 +21,7 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 		if err := s.Store.Revoke(ctx, tok.UserID, []session.End{end}); err != nil {
 			return session.Verdict{}, err
 		}
-		s.endings.count(ctx, tok.UserID, []session.End{end})
+		s.endings.tell(CallerFrom(ctx).event(), tok.UserID, []session.End{end})
 		return session.Verdict{Outcome: session.Unknown}, nil
 	case err != nil:
 		return session.Verdict{}, err
@@ -29,18 +29,15 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 		return session.Verdict{Outcome: session.Forged}, nil
 	case entry.Ended():
 		// The verdict stands whether or not the store takes it.
-		s.endings.spread(ctx, tok.UserID, []session.End{{
+		s.endings.end(ctx, tok.UserID, []session.End{{
 			SessionID: tok.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
-		}})
+		}}, toStore)
 		return session.Verdict{Outcome: session.Tombstone, Reason: entry.Reason}, nil
 	case !s.Now().Before(entry.State.ExpiresAt):
 		return session.Verdict{Outcome: session.Expired}, nil
 	}
 	_, err = s.Store.Restore(ctx, entry.State, tok.Generation, s.Policy)
-	if errors.Is(err, session.ErrEnded) {
-		return session.Verdict{Outcome: session.Tombstone, Reason: session.ReasonRevoked}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, session.ErrEnded) { // a tombstone that came meanwhile is judged like any other
 		return session.Verdict{}, err
 	}
 	verdict, err := s.Store.Rotate(ctx, p, s.Policy)

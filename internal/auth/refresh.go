@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 )
@@ -47,14 +48,15 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	if tok.Delivery != channel {
+	ended := s.Revoked.Contains(tok.SessionID)
+	if tok.Delivery != channel && !ended {
 		return s.wrongChannel(ctx, c, tok)
 	}
 	if in.SessionID != nil && *in.SessionID != tok.SessionID.String() {
 		return s.refused(c, tok, session.SessionChanged)
 	}
-	if s.Revoked.Contains(tok.SessionID) {
-		s.endings.repeat(tok.UserID, tok.SessionID)
+	if ended {
+		s.endings.repeat(ctx, c.event(), tok.UserID, s.endOf(tok, session.ReasonRevoked), guessed)
 		return s.refused(c, tok, session.Tombstone)
 	}
 
@@ -72,17 +74,12 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
 		return s.grant(c, tok, p, verdict, recovered)
 	case session.Reuse, session.BindingMiss:
-		s.witnessTheft(c, tok, verdict)
-		s.endings.found(ctx, tok.UserID, []session.End{{
-			SessionID: tok.SessionID, ExpiresAt: verdict.State.ExpiresAt, Reason: session.Reason(verdict.Outcome),
-		}})
+		s.theft(ctx, c, verdict)
 	case session.Tombstone:
 		if verdict.Reason == session.ReasonUnknown {
 			return s.refused(c, tok, session.Unknown)
 		}
-		s.endings.remember(tok.UserID, session.End{
-			SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: verdict.Reason,
-		})
+		s.endings.repeat(ctx, c.event(), tok.UserID, s.endOf(tok, verdict.Reason), repeated)
 	}
 	return s.refused(c, tok, verdict.Outcome)
 }
@@ -133,14 +130,32 @@ func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v sess
 	}, outcome, nil
 }
 
+// theft makes known that the store ended the session of a token that came back,
+// or came from where it does not belong, and who both were that presented one.
+func (s *Service) theft(ctx context.Context, c Caller, v session.Verdict) {
+	ends := []session.End{{SessionID: v.State.ID, ExpiresAt: v.State.ExpiresAt, Reason: session.Reason(v.Outcome)}}
+	by := c.event()
+	by.Earlier = audit.Presenter{At: v.State.LastUsedAt, Address: v.State.IPAddress, UserAgent: v.State.UserAgent}
+	s.endings.tell(by, v.State.UserID, ends)
+	s.endings.end(ctx, v.State.UserID, ends, toLedger)
+}
+
 // wrongChannel ends the session of a genuine token that came on the channel it
-// was not made for.
+// was not made for. Where it ends nothing, the session ended before.
 func (s *Service) wrongChannel(ctx context.Context, c Caller, tok session.Token) (*RefreshTokenPayload, session.Outcome, error) {
-	if _, err := s.endings.presented(ctx, tok, session.ReasonBinding); err != nil {
+	ended, err := s.endings.byToken(ctx, tok, session.ReasonBinding)
+	switch {
+	case err != nil:
 		return nil, session.Unavailable, s.unavailable("ending a session", err)
+	case !ended:
+		return s.refused(c, tok, session.Tombstone)
 	}
-	s.witnessTheft(c, tok, session.Verdict{Outcome: session.BindingMiss})
 	return s.refused(c, tok, session.BindingMiss)
+}
+
+// endOf is the end of a token's session whose absolute expiry is not known here.
+func (s *Service) endOf(tok session.Token, reason session.Reason) session.End {
+	return session.End{SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: reason}
 }
 
 // unreadable is the outcome of a token that no store needs to be asked about.

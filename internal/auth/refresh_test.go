@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
@@ -203,6 +204,38 @@ func TestWrongChannelEndsTheSession(t *testing.T) {
 		page := &client{w: w, caller: browser}
 		page.wants(p.token, auth.ErrRefreshBinding)
 		p.wants(p.token, auth.ErrRefreshRevoked)
+	})
+}
+
+// A session ends once: its token on the wrong channel is no news after that, and
+// costs the ledger nothing on the way of the answer.
+func TestWrongChannelOfAnEndedSession(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.onTheWrongChannel(auth.ErrRefreshBinding)
+		w.dbDown.Store(true) // were it asked, the store would have to stand in
+		finds := w.hot.finds.Load()
+		for range 3 {
+			c.onTheWrongChannel(auth.ErrRefreshRevoked)
+		}
+		if got := w.hot.finds.Load() - finds; got != 0 {
+			t.Errorf("answers about a session whose end is known: got %d questions to the stores, want none", got)
+		}
+		w.dbDown.Store(false)
+		w.saw("login succeeded", "refresh binding", "ended binding", "refresh tombstone", "refresh tombstone", "refresh tombstone")
+		w.must(w.audit.Flush(w.Context()))
+		w.restart()
+		c.onTheWrongChannel(auth.ErrRefreshRevoked) // of an end that this node did not hear of
+		if got := w.events(audit.SessionBindingMismatch); len(got) != 1 {
+			t.Errorf("events of a session that ended once: got %d, want 1", len(got))
+		}
+
+		d := w.login(phone)
+		w.logout(d)
+		d.onTheWrongChannel(auth.ErrRefreshRevoked)
+		if got := w.events(audit.SessionBindingMismatch); len(got) != 1 {
+			t.Errorf("events after a logout: got %d, want none more", len(got))
+		}
 	})
 }
 

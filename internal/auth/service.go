@@ -26,6 +26,10 @@ import (
 // store that hangs is ErrUnavailable before three seconds are over.
 const storeTimeout = 2700 * time.Millisecond
 
+// stopTimeout bounds what is written after the requests have ended, all of it:
+// whoever stops the process waits no longer.
+const stopTimeout = 5 * time.Second
+
 // Config is what a [Service] is made of. All fields but the marked ones are needed.
 type Config struct {
 	Users    *user.Users
@@ -99,7 +103,7 @@ func New(c Config) (*Service, error) {
 // Run does the work behind the requests until ctx ends: it writes checkpoints,
 // repeats revocations that a store missed, takes over those of others, and
 // listens to the feed. What is pending when ctx ends is written before Run
-// returns.
+// returns, for five seconds at most.
 func (s *Service) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	work.Go(func() { s.checkpoints.run(ctx) })

@@ -82,7 +82,7 @@ func (s *Service) RevokeSession(ctx context.Context, c Caller, claims *token.Cla
 	if err != nil {
 		return nil, s.unavailable("revoking a session", err)
 	}
-	s.endings.ended(ctx, claims.UserID, ends)
+	s.endings.end(ctx, claims.UserID, ends, toOperators|toStore)
 	if len(ends) == 0 {
 		return &RevokeSessionPayload{}, nil
 	}
@@ -118,7 +118,7 @@ func (s *Service) revokeAll(ctx context.Context, c Caller, userID, except uuid.U
 	if err != nil {
 		return nil, s.unavailable("revoking sessions", err)
 	}
-	s.endings.ended(ctx, userID, ends)
+	s.endings.end(ctx, userID, ends, toOperators|toStore)
 	return &RevokeAllSessionsPayload{SessionIDs: sessionIDs(ends), ClearCookie: s.holdsCookieOf(c, ends)}, nil
 }
 

@@ -12,6 +12,11 @@ import (
 // feedLook is the time between two looks whether the feed is stale.
 const feedLook = time.Second
 
+// event is an event of the caller's, yet without a name.
+func (c Caller) event() audit.Event {
+	return audit.Event{Address: c.ipAddress(), UserAgent: c.UserAgent}
+}
+
 // tell records an event of the caller's.
 func (s *Service) tell(c Caller, e audit.Event) {
 	e.Address, e.UserAgent = c.ipAddress(), c.UserAgent
@@ -47,19 +52,6 @@ func (s *Service) witnessLogin(c Caller, a *attempt, payload *LoginPayload, err 
 		return // told of as a store that does not answer, or as a fault
 	}
 	s.tell(c, e)
-}
-
-// witnessTheft records a token that came back, or came from where it does not
-// belong, with both who presented one.
-func (s *Service) witnessTheft(c Caller, tok session.Token, v session.Verdict) {
-	name := audit.SessionReuseDetected
-	if v.Outcome == session.BindingMiss {
-		name = audit.SessionBindingMismatch
-	}
-	s.tell(c, audit.Event{
-		Name: name, UserID: tok.UserID, SessionID: tok.SessionID,
-		Earlier: audit.Presenter{At: v.State.LastUsedAt, Address: v.State.IPAddress, UserAgent: v.State.UserAgent},
-	})
 }
 
 // witnessRefresh records the outcomes of a refresh that somebody may ask about.

@@ -84,7 +84,7 @@ func all() []mutant {
 		}},
 
 		one("refresh: the wrong channel is as good", verbs, auth+"refresh.go",
-			"if tok.Delivery != channel {", "if tok.Delivery != channel && false {"),
+			"if tok.Delivery != channel && !ended {", "if tok.Delivery != channel && !ended && false {"),
 		one("refresh: an outage signs out", verbs, auth+"refresh.go",
 			"return fmt.Errorf(\"%w: %s\", ErrUnavailable, outcome)", "return ErrRefreshRevoked"),
 		one("recover: the ledger's word is not heard", verbs, auth+"recover.go",
@@ -96,7 +96,7 @@ func all() []mutant {
 		one("authenticate: access tokens outlive their session", verbs, auth+"authenticate.go",
 			"case s.Revoked.Contains(claims.SessionID):", "case false:"),
 		one("refresh: this node's knowledge of an end is not asked", verbs, auth+"refresh.go",
-			"if s.Revoked.Contains(tok.SessionID) {", "if false {"),
+			"ended := s.Revoked.Contains(tok.SessionID)", "ended := false"),
 		one("authenticate: a stale feed is believed", verbs, auth+"authenticate.go",
 			"case s.feedStale():", "case false:"),
 		one("checkpoint: the ledger is asked once a minute", verbs, auth+"checkpoint.go",
