@@ -288,7 +288,7 @@ func TestNoise(t *testing.T) {
 func TestDeadTokensAreNoise(t *testing.T) {
 	for _, name := range []audit.Name{audit.SessionExpired, audit.SessionBindingMismatch} {
 		db := databasetest.SQLite(t)
-		log, c, _ := open(db, 0)
+		log, c, _ := open(t, db, 0)
 		for range 1000 {
 			log.Record(audit.Event{Name: name})
 			c.add(10 * time.Millisecond)
