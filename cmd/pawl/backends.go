@@ -125,35 +125,6 @@ func openHotState(url, sentinelPassword secret.Text, log *slog.Logger, feedReset
 	}, nil
 }
 
-// warnRedis says so when a Redis may throw sessions away, or loses all of them
-// when it stops. Managed servers that do not tell their configuration are left
-// alone.
-func warnRedis(ctx context.Context, s settings, log *slog.Logger) {
-	if s.redisURL.IsEmpty() {
-		return
-	}
-	client, err := redisClient(s.redisURL, s.sentinelPass)
-	if err != nil {
-		return
-	}
-	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	read := func(name string) (value string, told bool) {
-		values, err := client.ConfigGet(ctx, name).Result()
-		value, told = values[name]
-		return value, told && err == nil
-	}
-	if policy, told := read("maxmemory-policy"); told && policy != "noeviction" {
-		log.Warn("Redis may evict sessions when its memory is full: they come back from the database, slower; set maxmemory-policy to noeviction",
-			"maxmemory_policy", policy)
-	}
-	appends, told := read("appendonly")
-	if snapshots, toldToo := read("save"); told && toldToo && appends == "no" && snapshots == "" {
-		log.Warn("Redis keeps nothing on disk: after its restart every session comes back from the database, slower; set appendonly to yes")
-	}
-}
-
 // plain is an error of a store in words that repeat nothing of the URL: drivers
 // put hosts, users and whole connection strings into theirs.
 func plain(err error) string {

@@ -63,20 +63,23 @@ type tlsFlags struct {
 }
 
 // certificate is the pair of both files, nil where neither is set.
-func (f tlsFlags) certificate() (*server.Certificate, error) {
+func (f tlsFlags) certificate(r *reader) *server.Certificate {
 	switch {
 	case f.TLSCert == "" && f.TLSKey == "":
-		return nil, nil
+		return nil
 	case f.TLSCert == "":
-		return nil, &settingError{"PAWL_TLS_CERT", "must be set where PAWL_TLS_KEY is"}
+		r.refuse("PAWL_TLS_CERT", "must be set where PAWL_TLS_KEY is")
+		return nil
 	case f.TLSKey == "":
-		return nil, &settingError{"PAWL_TLS_KEY", "must be set where PAWL_TLS_CERT is"}
+		r.refuse("PAWL_TLS_KEY", "must be set where PAWL_TLS_CERT is")
+		return nil
 	}
 	certificate, err := server.LoadCertificate(f.TLSCert, f.TLSKey, time.Now)
 	if err != nil {
-		return nil, &settingError{"PAWL_TLS_CERT", "or PAWL_TLS_KEY: " + err.Error()}
+		r.refuse("PAWL_TLS_CERT", "or PAWL_TLS_KEY: "+err.Error())
+		return nil
 	}
-	return certificate, nil
+	return certificate
 }
 
 // verifiedTokens is how many access tokens are remembered as verified, at less
@@ -124,15 +127,14 @@ type limits struct {
 	argon2Floor bool
 }
 
-// settings checks everything and reports the first setting that is wrong.
-func (f *serverFlags) settings(l limits) (settings, error) {
-	var r reader
+// settings reads everything; r has what is wrong with it.
+func (f *serverFlags) settings(r *reader, l limits) settings {
 	s := settings{
 		addr:           r.addr("PAWL_ADDR", f.Addr),
 		allowedOrigins: r.origins("PAWL_ALLOWED_ORIGINS", f.AllowedOrigins, false),
 		webviewOrigins: r.origins("PAWL_WEBVIEW_ORIGINS", f.WebviewOrigins, true),
 		trustedProxies: r.prefixes("PAWL_TRUSTED_PROXIES", f.TrustedProxies),
-		sameSite: oneOf(&r, "PAWL_COOKIE_SAMESITE", f.CookieSamesite, choices[http.SameSite]{
+		sameSite: oneOf(r, "PAWL_COOKIE_SAMESITE", f.CookieSamesite, choices[http.SameSite]{
 			{"strict", http.SameSiteStrictMode}, {"lax", http.SameSiteLaxMode}, {"none", http.SameSiteNoneMode}}),
 		access: token.Config{
 			CacheSize: verifiedTokens,
@@ -141,20 +143,20 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 			TTL:       r.duration("PAWL_ACCESS_TTL", f.AccessTTL, l.shortest, time.Hour),
 			Leeway:    r.duration("PAWL_LEEWAY", f.Leeway, 0, time.Minute),
 		},
-		policy:        f.policy(&r, l),
-		argon2:        f.argon2(&r, l),
+		policy:        f.policy(r, l),
+		argon2:        f.argon2(r, l),
 		loginRate:     r.rate("PAWL_LOGIN_NETWORK_RATE", f.LoginNetworkRate),
 		loginSchedule: r.schedule("PAWL_LOGIN_ACCOUNT_SCHEDULE", f.LoginAccountSchedule),
 		refreshRate:   r.rate("PAWL_REFRESH_NETWORK_RATE", f.RefreshNetworkRate),
 		loginMin:      r.duration("PAWL_LOGIN_MIN_DURATION", f.LoginMinDuration, 0, 5*time.Second),
-		explorer:      oneOf(&r, "PAWL_EXPLORER", f.Explorer, onOff),
-		introspection: oneOf(&r, "PAWL_INTROSPECTION", f.Introspection, onOff),
+		explorer:      oneOf(r, "PAWL_EXPLORER", f.Explorer, onOff),
+		introspection: oneOf(r, "PAWL_INTROSPECTION", f.Introspection, onOff),
 		maxBody:       r.size("PAWL_MAX_BODY", f.MaxBody, 1<<10, 16<<20),
-		logText:       oneOf(&r, "PAWL_LOG_FORMAT", f.LogFormat, choices[bool]{{"json", false}, {"text", true}}),
-		logLevel: oneOf(&r, "PAWL_LOG_LEVEL", f.LogLevel, choices[slog.Level]{
+		logText:       oneOf(r, "PAWL_LOG_FORMAT", f.LogFormat, choices[bool]{{"json", false}, {"text", true}}),
+		logLevel: oneOf(r, "PAWL_LOG_LEVEL", f.LogLevel, choices[slog.Level]{
 			{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warn", slog.LevelWarn}, {"error", slog.LevelError}}),
 	}
-	if s.access.TTL%time.Second != 0 {
+	if r.good("PAWL_ACCESS_TTL") && s.access.TTL%time.Second != 0 {
 		r.refuse("PAWL_ACCESS_TTL", "must be whole seconds")
 	}
 	s.hashConcurrency = max(1, runtime.GOMAXPROCS(0)-1) // a core is left for those who need no password
@@ -165,7 +167,7 @@ func (f *serverFlags) settings(l limits) (settings, error) {
 		s.adminAddr = r.addr("PAWL_ADMIN_ADDR", f.AdminAddr)
 	}
 	s.passwordWords = passwordWords(s.access.Issuer)
-	return s, r.err
+	return s
 }
 
 // passwordWords are what no password may contain, whoever chooses it: the
@@ -186,16 +188,16 @@ func (f *serverFlags) policy(r *reader, l limits) session.Policy {
 		Cap:      r.number("PAWL_SESSION_CAP", f.SessionCap, 1, 1000),
 		BindIP:   oneOf(r, "PAWL_REFRESH_BINDING", f.RefreshBinding, choices[bool]{{"none", false}, {"ip", true}}),
 	}
-	if p.Idle > p.Absolute {
+	if r.good("PAWL_IDLE_TTL", "PAWL_ABSOLUTE_TTL") && p.Idle > p.Absolute {
 		r.refuse("PAWL_IDLE_TTL", "must not be longer than PAWL_ABSOLUTE_TTL")
 	}
-	if p.Grace > p.Idle/3 {
+	if r.good("PAWL_IDLE_TTL", "PAWL_REUSE_GRACE") && p.Grace > p.Idle/3 {
 		r.refuse("PAWL_REUSE_GRACE", "must be at most a third of PAWL_IDLE_TTL")
 	}
 	p.Retry = min(24*time.Hour, p.Idle)
 	if f.RetryWindow != "" {
 		p.Retry = r.duration("PAWL_RETRY_WINDOW", f.RetryWindow, 0, longest)
-		if p.Retry > p.Idle {
+		if r.good("PAWL_IDLE_TTL") && p.Retry > p.Idle {
 			r.refuse("PAWL_RETRY_WINDOW", "must not be longer than PAWL_IDLE_TTL")
 		}
 	}
@@ -212,10 +214,11 @@ func (f *serverFlags) argon2(r *reader, l limits) password.Params {
 	memory := r.number("PAWL_ARGON2_MEMORY", f.Argon2Memory, 8, 256<<10)
 	passes := r.number("PAWL_ARGON2_TIME", f.Argon2Time, 1, 10)
 	lanes := r.number("PAWL_ARGON2_PARALLELISM", f.Argon2Parallelism, 1, 4)
-	if r.err == nil && memory < 8*lanes {
+	good := r.good("PAWL_ARGON2_MEMORY", "PAWL_ARGON2_TIME", "PAWL_ARGON2_PARALLELISM")
+	if good && memory < 8*lanes {
 		r.refuse("PAWL_ARGON2_MEMORY", "must be at least 8 KiB for each of PAWL_ARGON2_PARALLELISM")
 	}
-	if r.err == nil && l.argon2Floor && memory < owaspFloor[min(passes, len(owaspFloor)-1)] {
+	if good && l.argon2Floor && memory < owaspFloor[min(passes, len(owaspFloor)-1)] {
 		r.refuse("PAWL_ARGON2_MEMORY", "is below OWASP's floor for this PAWL_ARGON2_TIME (19456 KiB with 2 passes)")
 	}
 	return password.Params{MemoryKiB: uint32(memory), Time: uint32(passes), Parallelism: uint8(lanes)}

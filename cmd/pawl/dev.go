@@ -35,9 +35,16 @@ type devCmd struct {
 
 // Run serves a developer until told to stop.
 func (c *devCmd) Run(io streams) error {
-	s, err := c.serverFlags.settings(limits{shortest: time.Second})
-	if err != nil {
-		return err
+	err := c.serve(io)
+	c.tellRefused(io.err, err)
+	return err
+}
+
+func (c *devCmd) serve(io streams) error {
+	var r reader
+	s := c.settings(&r, limits{shortest: time.Second})
+	if r.err != nil {
+		return r.err
 	}
 	if !loopback(s.addr) {
 		return &settingError{"PAWL_ADDR", "pawl dev serves this machine only: the host must be localhost, 127.0.0.1 or [::1]"}

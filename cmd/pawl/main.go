@@ -35,6 +35,8 @@ type cli struct {
 	Dev   devCmd   `cmd:"" help:"Run everything on this machine, with nothing to install: SQLite and memory, demo users, explorer. For development only." set:"addr=localhost:8080" set:"admin_addr=off" set:"issuer=pawl-dev" set:"audience=pawl-dev" set:"origins=" set:"origins_note= Unset: the server's own, http://localhost:3000 and http://localhost:5173." set:"login_min=0s" set:"explorer=on" set:"introspection=on" set:"log_format=text" set:"access_range=1s to 1h" set:"ttl_range=1s to 2160h"`
 	Serve serveCmd `cmd:"" help:"Run the server for production." set:"addr=:8080" set:"admin_addr=127.0.0.1:9464" set:"issuer=" set:"audience=" set:"origins=" set:"origins_note=" set:"login_min=300ms" set:"explorer=off" set:"introspection=off" set:"log_format=json" set:"access_range=1m to 1h" set:"ttl_range=1m to 2160h"`
 
+	Doctor doctorCmd `cmd:"" help:"Check a production configuration against the live stores, and say what to mend." set:"addr=:8080" set:"admin_addr=127.0.0.1:9464" set:"issuer=" set:"audience=" set:"origins=" set:"origins_note=" set:"login_min=300ms" set:"explorer=off" set:"introspection=off" set:"log_format=json" set:"access_range=1m to 1h" set:"ttl_range=1m to 2160h"`
+
 	Migrate struct {
 		Up     migrateUpCmd     `cmd:"" help:"Bring the database schema up to date."`
 		Status migrateStatusCmd `cmd:"" help:"Show which migrations the database has."`

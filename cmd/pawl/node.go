@@ -129,9 +129,7 @@ func (n *node) face(port int) (err error) {
 	if n.developer && n.allowedOrigins == nil {
 		n.allowedOrigins = devOrigins(port)
 	}
-	if len(n.allowedOrigins) == 0 {
-		n.log.Warn("PAWL_ALLOWED_ORIGINS is empty: browsers are refused, only clients with BODY delivery are served")
-	}
+	warn(n.log, browsersServed(n.settings))
 	config := server.Config{
 		JWKS:             n.signing.JWKS,
 		Cookie:           n.cookie,

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,11 @@ import (
 	"github.com/pawlauth/pawl/internal/throttle"
 )
 
-// reader turns text into values and remembers the first setting that was wrong.
-type reader struct{ err error }
+// reader turns text into values and remembers the settings that were wrong.
+type reader struct {
+	err error           // the first of them
+	bad []*settingError // one for each setting, in the order in which they were read
+}
 
 // choices are the words a setting may have.
 type choices[T any] []struct {
@@ -30,10 +34,22 @@ type settingError struct{ setting, problem string }
 
 func (e *settingError) Error() string { return e.setting + ": " + e.problem }
 
+// refuse remembers what is wrong with a setting, the first thing of each.
 func (r *reader) refuse(setting, problem string) {
-	if r.err == nil {
-		r.err = &settingError{setting, problem}
+	if !r.good(setting) {
+		return
 	}
+	e := &settingError{setting, problem}
+	r.bad = append(r.bad, e)
+	if r.err == nil {
+		r.err = e
+	}
+}
+
+// good reports whether none of the settings was refused. What several settings
+// come to together is judged only where each is good alone.
+func (r *reader) good(settings ...string) bool {
+	return !slices.ContainsFunc(r.bad, func(e *settingError) bool { return slices.Contains(settings, e.setting) })
 }
 
 func oneOf[T any](r *reader, setting, text string, words choices[T]) (value T) {

@@ -13,6 +13,11 @@ import (
 const followServe = 30 * time.Second
 
 type serveCmd struct {
+	productionFlags `embed:""`
+}
+
+// productionFlags are the settings of serve.
+type productionFlags struct {
 	serverFlags  `embed:""`
 	storeFlags   `embed:""`
 	tlsFlags     `embed:""`
@@ -31,15 +36,16 @@ type storeFlags struct {
 
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(io streams) error {
-	s, err := c.serverFlags.settings(limits{shortest: time.Minute, argon2Floor: true})
-	if err == nil {
-		err = c.stores(&s)
-	}
-	if err == nil {
-		s.certificate, err = c.certificate()
-	}
-	if err != nil {
-		return err
+	err := c.serve(io)
+	c.tellRefused(io.err, err)
+	return err
+}
+
+func (c *serveCmd) serve(io streams) error {
+	var r reader
+	s := c.read(&r)
+	if r.err != nil {
+		return r.err
 	}
 	tuneMemory(s)
 	ctx, stop := untilSignal()
@@ -48,34 +54,41 @@ func (c *serveCmd) Run(io streams) error {
 	return n.run(ctx)
 }
 
+// read checks every setting of serve; r has what is wrong with them.
+func (f *productionFlags) read(r *reader) settings {
+	s := f.settings(r, limits{shortest: time.Minute, argon2Floor: true})
+	f.stores(r, &s)
+	s.certificate = f.certificate(r)
+	return s
+}
+
 // stores takes over what serve demands beyond the common settings.
-func (c *serveCmd) stores(s *settings) error {
-	var r reader
-	memory := oneOf(&r, "PAWL_SESSION_STORE", c.SessionStore, choices[bool]{{"redis", false}, {"memory", true}})
+func (f *productionFlags) stores(r *reader, s *settings) {
+	memory := oneOf(r, "PAWL_SESSION_STORE", f.SessionStore, choices[bool]{{"redis", false}, {"memory", true}})
 	for _, required := range []struct{ setting, value string }{
-		{"PAWL_DATABASE_URL", c.DatabaseURL}, {"PAWL_KEYS_DIR", c.KeysDir},
+		{"PAWL_DATABASE_URL", f.DatabaseURL}, {"PAWL_KEYS_DIR", f.KeysDir},
 	} {
 		if required.value == "" {
 			r.refuse(required.setting, "must be set")
 		}
 	}
 	switch {
-	case memory && c.RedisURL != "":
+	case !r.good("PAWL_SESSION_STORE"): // nobody knows whether there shall be a Redis
+	case memory && f.RedisURL != "":
 		r.refuse("PAWL_REDIS_URL", "contradicts PAWL_SESSION_STORE=memory, which uses no Redis; take one of them away")
-	case !memory && c.RedisURL == "":
+	case !memory && f.RedisURL == "":
 		r.refuse("PAWL_REDIS_URL", "must be set, or PAWL_SESSION_STORE=memory chosen for a single node")
-	case c.RedisURL != "":
-		if _, err := parseRedisURL(c.RedisURL); err != nil {
+	case f.RedisURL != "":
+		if _, err := parseRedisURL(f.RedisURL); err != nil {
 			r.refuse("PAWL_REDIS_URL", err.Error())
 		}
 	}
 	if !memory {
-		s.staleAfter = r.duration("PAWL_REVOCATION_STALE_AFTER", c.StaleAfter, 500*time.Millisecond, time.Minute)
+		s.staleAfter = r.duration("PAWL_REVOCATION_STALE_AFTER", f.StaleAfter, 500*time.Millisecond, time.Minute)
 	}
-	s.failOpen = oneOf(&r, "PAWL_REVOCATION_FAIL", c.Fail, choices[bool]{{"closed", false}, {"open", true}})
-	c.storeFlags.into(s)
-	s.keysDir, s.secureCookie, s.reconcile = c.KeysDir, true, followServe
-	return r.err
+	s.failOpen = oneOf(r, "PAWL_REVOCATION_FAIL", f.Fail, choices[bool]{{"closed", false}, {"open", true}})
+	f.storeFlags.into(s)
+	s.keysDir, s.secureCookie, s.reconcile = f.KeysDir, true, followServe
 }
 
 func (f storeFlags) into(s *settings) {

@@ -176,6 +176,10 @@ func refused(t *testing.T, dir string, env map[string]string, setting, want, val
 	if code != 1 || !strings.HasPrefix(last, "pawl: "+setting+": ") || !strings.Contains(last, want) {
 		t.Errorf("got exit %d and %q, want 1 and a line that names %s and says %q", code, log, setting, want)
 	}
+	want = `"level":"ERROR","msg":"config.refused","severity":"critical","details":{"setting":"` + setting + `"}}`
+	if got := strings.Count(log, `"config.refused"`); got != 1 || len(lines) < 2 || !strings.HasSuffix(lines[len(lines)-2], want) {
+		t.Errorf("got %q, want one event before the last line, that ends with %s", log, want)
+	}
 	// Short values stand in the ranges that are told.
 	if len(value) > 4 && strings.Contains(log, value) || strings.Contains(log, "hunter2") {
 		t.Errorf("got %q, want it without the value", log)
@@ -189,6 +193,31 @@ func TestDevIsLooser(t *testing.T) {
 		"PAWL_REUSE_GRACE": "0s", "PAWL_ARGON2_MEMORY": "64", "PAWL_ARGON2_TIME": "1",
 	}), "dev")
 	p.await("msg=ready")
+}
+
+// TestRefusalsAreEventsInJSON: a log of text has the line for people alone, and a
+// failure that is no setting's is no event.
+func TestRefusalsAreEventsInJSON(t *testing.T) {
+	const event, line = `"msg":"config.refused"`, "pawl: PAWL_IDLE_TTL: must be"
+	for _, tt := range []struct {
+		command, format string
+		want            bool
+	}{
+		{"dev", "", false}, {"dev", "text", false}, {"dev", "json", true},
+		{"serve", "", true}, {"serve", "text", false}, {"serve", "json", true}, {"serve", "hunter2", true},
+	} {
+		env := map[string]string{"PAWL_IDLE_TTL": "hunter2", "PAWL_ISSUER": "x", "PAWL_AUDIENCE": "y", "PAWL_LOG_LEVEL": "error"}
+		if tt.format != "" {
+			env["PAWL_LOG_FORMAT"] = tt.format
+		}
+		code, log := start(t, t.TempDir(), list(env), tt.command).end()
+		if got := strings.Contains(log, event); code != 1 || got != tt.want || !strings.Contains(log, line) || strings.Contains(log, "hunter2") {
+			t.Errorf("%s with the log format %q: got exit %d and %q, want 1, the event: %t, and the line %q", tt.command, tt.format, code, log, tt.want, line)
+		}
+	}
+	if code, log := start(t, t.TempDir(), list(nil), "serve", "--nonsense").end(); code != 2 || strings.Contains(log, event) {
+		t.Errorf("wrong usage: got exit %d and %q, want 2 and no event", code, log)
+	}
 }
 
 func TestBusyPort(t *testing.T) {

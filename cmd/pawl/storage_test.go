@@ -27,7 +27,8 @@ func TestRedisWarnings(t *testing.T) {
 		{"nothing on disk", "save \"\"\n", false, true},
 		{"evicting", "save 3600 1\nmaxmemory-policy allkeys-lru\n", true, false},
 		{"both", "save \"\"\nmaxmemory-policy volatile-ttl\n", true, true},
-		{"silent", "save \"\"\nmaxmemory-policy allkeys-lru\nrename-command CONFIG \"\"\n", false, false},
+		{"silent", "save \"\"\nrename-command CONFIG \"\"\nrename-command INFO \"\"\nmaxmemory-policy allkeys-lru\n", false, false},
+		{"INFO alone", "save \"\"\nmaxmemory-policy allkeys-lru\nrename-command CONFIG \"\"\n", true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			env["PAWL_REDIS_URL"] = "redis://" + redisServer(t, tt.conf)

@@ -17,8 +17,13 @@ import (
 	"time"
 )
 
-// writeCertificate makes a certificate for localhost and its key.
+// writeCertificate makes a certificate for localhost and its key, good for an hour.
 func writeCertificate(t *testing.T, certFile, keyFile, name string) {
+	t.Helper()
+	writeCertificateUntil(t, certFile, keyFile, name, time.Now().Add(time.Hour))
+}
+
+func writeCertificateUntil(t *testing.T, certFile, keyFile, name string, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -26,7 +31,7 @@ func writeCertificate(t *testing.T, certFile, keyFile, name string) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

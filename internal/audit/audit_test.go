@@ -54,7 +54,7 @@ func TestNames(t *testing.T) {
 	}
 	for name, want := range map[audit.Name]audit.Severity{
 		audit.LoginSucceeded: audit.Info, audit.LoginFailed: audit.Info, audit.LoginThrottled: audit.Warning,
-		audit.SessionReuseDetected: audit.Critical, audit.SessionTokenForged: audit.Critical, audit.AccessFailOpen: audit.Critical,
+		audit.SessionReuseDetected: audit.Critical, audit.SessionTokenForged: audit.Critical, audit.AccessFailOpen: audit.Critical, audit.ConfigRefused: audit.Critical,
 		audit.StoreUnavailable: audit.Warning, audit.ServerStarted: audit.Info,
 	} {
 		if got := name.Severity(); got != want {

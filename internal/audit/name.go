@@ -37,6 +37,8 @@ const (
 	FeedReset        Name = "feed.reset"
 	AccessFailOpen   Name = "access.fail_open" // an access token was accepted while no store could tell whether its session ended
 
+	ConfigRefused Name = "config.refused" // a setting stopped the start; with its name
+
 	ServerStarted Name = "server.started"
 	ServerReady   Name = "server.ready"
 	ServerStopped Name = "server.stopped"
@@ -51,7 +53,7 @@ func Names() []Name {
 		PasswordChanged, UserAdded, UsersImported, UserDisabled, UserEnabled, UserDeleted, UserRoleChanged, UserUnlocked,
 		RequestCrossOriginRejected, RequestOperationLimit,
 		StoreUnavailable, FeedStale, FeedRecovered, FeedReset, AccessFailOpen,
-		ServerStarted, ServerReady, ServerStopped,
+		ConfigRefused, ServerStarted, ServerReady, ServerStopped,
 	}
 }
 
@@ -68,7 +70,7 @@ const (
 // Severity is what the event weighs.
 func (n Name) Severity() Severity {
 	switch n {
-	case SessionReuseDetected, SessionTokenForged, AccessFailOpen:
+	case SessionReuseDetected, SessionTokenForged, AccessFailOpen, ConfigRefused:
 		return Critical
 	case LoginThrottled, LoginOverloaded, SessionRecovered, SessionBindingMismatch, UserRoleChanged,
 		RequestCrossOriginRejected, RequestOperationLimit, StoreUnavailable, FeedStale, FeedReset:

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// maxConns is both the open and the idle limit: with fewer idle ones every
-	// burst reconnects.
-	maxConns = 16
+	// MaxConns is how many connections a handle to PostgreSQL opens at most. It is
+	// the idle limit too: with fewer idle ones every burst reconnects.
+	MaxConns = 16
+
 	// connectTimeout bounds connections that the pool opens on its own, outside
 	// any caller's context.
 	connectTimeout = 3 * time.Second
@@ -45,8 +46,8 @@ func openPostgres(url string) (gorm.Dialector, error) {
 		config.RuntimeParams["application_name"] = "pawl"
 	}
 	pool := stdlib.OpenDB(*config, leaveLost(config)...)
-	pool.SetMaxOpenConns(maxConns)
-	pool.SetMaxIdleConns(maxConns)
+	pool.SetMaxOpenConns(MaxConns)
+	pool.SetMaxIdleConns(MaxConns)
 	pool.SetConnMaxLifetime(connLifetime)
 	return postgres.New(postgres.Config{Conn: pool}), nil
 }

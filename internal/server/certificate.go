@@ -38,6 +38,9 @@ func LoadCertificate(certFile, keyFile string, now func() time.Time) (*Certifica
 	return c, c.load()
 }
 
+// Expires is when the certificate that is shown now expires.
+func (c *Certificate) Expires() time.Time { return c.current.Load().tls.Leaf.NotAfter }
+
 // load takes over the files where they hold another pair that can be used.
 func (c *Certificate) load() error {
 	cert, err := os.ReadFile(c.certFile)
