@@ -491,3 +491,26 @@ func TestRestartRemembersRevocations(t *testing.T) {
 		c.authenticates(auth.ErrSessionRevoked)
 	})
 }
+
+// The cap counts what the hot state knows: after a loss there are more sessions,
+// until the first login after they came back.
+func TestCapAfterALoss(t *testing.T) {
+	each(t, func(w *world) {
+		w.policy.Cap = 2
+		w.restart()
+		all := []*client{w.login(phone), w.login(phone)}
+		w.hot.flush()
+		all = append(all, w.login(phone), w.login(phone))
+		for _, c := range all {
+			w.clock.step(time.Second)
+			c.refresh()
+		}
+		last := w.login(phone)
+		for _, c := range all[:3] {
+			c.wants(c.token, auth.ErrRefreshRevoked)
+			c.inLedger(true, session.ReasonEvicted)
+		}
+		all[3].refresh()
+		last.refresh()
+	})
+}
