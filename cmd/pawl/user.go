@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/password"
@@ -105,17 +107,33 @@ func (c *userEnableCmd) Run(io streams) error {
 
 type userDeleteCmd struct {
 	storeFlags `embed:""`
-	emailArg   `embed:""`
+	Account    string `arg:"" name:"email" help:"The account's email address, or its user id."`
 }
 
-// Run deletes an account.
+// Run deletes an account. From then on it has no email: what went wrong after
+// that is finished by its id.
 func (c *userDeleteCmd) Run(io streams) error {
-	return c.change(io, c.Email, "deleted", func(ctx context.Context, op *operator, u user.User) (auth.Effect, error) {
-		effect, err := op.Delete(ctx, u.ID)
-		if err == nil {
-			err = audit.Scrub(ctx, op.db, u.ID)
+	return c.operate(io, func(ctx context.Context, op *operator) error {
+		id, err := uuid.Parse(c.Account)
+		if err != nil {
+			u, err := op.byEmail(ctx, c.Account)
+			if err != nil {
+				return err
+			}
+			id = u.ID
 		}
-		return effect, databaseError(err)
+		effect, err := op.Delete(ctx, id)
+		switch {
+		case errors.Is(err, user.ErrNotFound):
+			return errors.New("there is no account with this id")
+		case err != nil && !errors.Is(err, auth.ErrSessionsLive):
+			return databaseError(err)
+		}
+		if err := errors.Join(err, audit.Scrub(ctx, op.db, id)); err != nil {
+			return fmt.Errorf("the account is deleted, but its sessions or events are not done with yet; finish it with: pawl user delete %s (PAWL_DATABASE_URL: %s)", id, plain(err))
+		}
+		op.say("deleted", effect)
+		return nil
 	})
 }
 

@@ -79,7 +79,8 @@ func (a *Accounts) Enable(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// Delete removes a user's personal data for good and ends their sessions.
+// Delete removes a user's personal data for good and ends their sessions. It may
+// be called again with the same id, until all of it is done.
 func (a *Accounts) Delete(ctx context.Context, id uuid.UUID) (Effect, error) {
 	if err := a.Users.Delete(ctx, id); err != nil {
 		return Effect{}, fmt.Errorf("deleting the user: %w", err)

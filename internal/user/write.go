@@ -94,11 +94,13 @@ func (u *Users) SetStatus(ctx context.Context, id uuid.UUID, status Status) erro
 }
 
 // Delete removes what is personal in an account and in its sessions, and ends
-// the sessions. Id and history stay; the address may be used again. ErrNotFound.
+// the sessions. Id and history stay; the address may be used again. An account
+// that was deleted before is deleted once more, for what went wrong after the
+// first time. ErrNotFound.
 func (u *Users) Delete(ctx context.Context, id uuid.UUID) error {
 	err := u.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		inside := &Users{db: tx, now: u.now}
-		err := inside.end(inside.living(ctx, id), map[string]any{
+		err := inside.end(inside.table(ctx).Where("id = ?", id), map[string]any{
 			"status": StatusDeleted, "email": nil, "normalized_email": nil, "password_hash": nil,
 		}, ErrNotFound)
 		if err != nil {
