@@ -171,38 +171,42 @@ func TestScrub(t *testing.T) {
 	})
 }
 
-// TestDeleteBefore: old events go, the oldest first, so many at a time.
-func TestDeleteBefore(t *testing.T) {
+// TestDeleteOld: old events go, the oldest first, so many at a time, and old by
+// both clocks.
+func TestDeleteOld(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
 		log, c, _ := open(t, db, 0)
-		for range 6 {
+		c.add(time.Since(c.now()) - audit.Retention - 3*time.Hour - 30*time.Minute)
+		first := c.now().Truncate(time.Millisecond)
+		for range 6 { // an hour apart: four are old by the database's clock
 			log.Record(audit.Event{Name: audit.UserAdded})
 			c.add(time.Hour)
 		}
 		flush(t, log)
 		for _, step := range []struct {
-			before     time.Time
+			name       string
+			at         time.Time
 			want, left int64
 		}{
-			{start, 0, 6},
-			{start.Add(4 * time.Hour), 3, 3}, // not the fifth, which happened at that time
-			{start.Add(4 * time.Hour), 1, 2},
-			{start.Add(4 * time.Hour), 0, 2},
-			{start.Add(4*time.Hour + time.Millisecond), 1, 1},
+			{"the log's clock is at the first", first.Add(audit.Retention), 0, 6},
+			{"it is past the first", first.Add(audit.Retention + time.Millisecond), 1, 5},
+			{"years ahead of the database's", first.Add(20 * audit.Retention), 3, 2},
+			{"again", first.Add(20 * audit.Retention), 0, 2},
 		} {
-			got, err := log.DeleteBefore(t.Context(), step.before, 3)
+			c.add(step.at.Sub(c.now()))
+			got, err := log.DeleteOld(t.Context(), 3)
 			if err != nil || got != step.want {
-				t.Errorf("before %v: got %d, %v, want %d", step.before, got, err, step.want)
+				t.Errorf("%s: got %d, %v, want %d", step.name, got, err, step.want)
 			}
 			left := list(t, db, audit.Filter{OldestFirst: true})
-			oldest := start.Add(time.Duration(6-step.left) * time.Hour)
+			oldest := first.Add(time.Duration(6-step.left) * time.Hour)
 			if int64(len(left)) != step.left || !left[0].At.Equal(oldest) {
-				t.Errorf("before %v: got %d left, want %d, the oldest of %v", step.before, len(left), step.left, oldest)
+				t.Errorf("%s: got %d left, want %d, the oldest of %v", step.name, len(left), step.left, oldest)
 			}
 		}
 	})
 	log, _, _ := open(t, nil, 0)
-	if got, err := log.DeleteBefore(t.Context(), start, 3); got != 0 || err != nil {
+	if got, err := log.DeleteOld(t.Context(), 3); got != 0 || err != nil {
 		t.Errorf("without database: got %d, %v, want 0", got, err)
 	}
 }

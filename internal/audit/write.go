@@ -116,17 +116,22 @@ func Scrub(ctx context.Context, db *gorm.DB, userID uuid.UUID) error {
 	return nil
 }
 
-// DeleteBefore forgets at most limit events that happened before the given
-// time, the oldest first, and returns how many. See [Retention].
-func (l *Log) DeleteBefore(ctx context.Context, before time.Time, limit int) (int64, error) {
+// DeleteOld forgets at most limit events that are older than [Retention], the
+// oldest first, and returns how many. They are older by the database's clock and
+// by this log's: a clock that is ahead deletes nothing.
+func (l *Log) DeleteOld(ctx context.Context, limit int) (int64, error) {
 	if l.db == nil {
 		return 0, nil
+	}
+	passed, err := database.Passed(ctx, l.db, l.now())
+	if err != nil {
+		return 0, fmt.Errorf("audit: deleting old events: %w", err)
 	}
 	result := l.db.WithContext(ctx).Exec(`
 		DELETE FROM audit_events WHERE id IN (
 			SELECT id FROM audit_events WHERE id < ?
 			ORDER BY id LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`)`,
-		firstID(before), limit)
+		firstID(passed.Add(-Retention)), limit)
 	if result.Error != nil {
 		return 0, fmt.Errorf("audit: deleting old events: %w", result.Error)
 	}

@@ -21,4 +21,10 @@ func (s *Service) LimitDebts(n int) { s.endings.debts.limit = n }
 func (s *Service) BatchCheckpoints(n int) { s.checkpoints.batch = n }
 
 // TakeOver reads the ledger's revocations once.
-func (s *Service) TakeOver(ctx context.Context, since time.Time) error { return s.takeOver(ctx, since) }
+func (s *Service) TakeOver(ctx context.Context, since time.Time) error {
+	_, err := s.takeOver(ctx, since, nil)
+	return err
+}
+
+// CleanEvery lets Run clean more often.
+func (s *Service) CleanEvery(d time.Duration) { s.cleanEvery = d }

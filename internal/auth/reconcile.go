@@ -6,38 +6,36 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
 )
 
-const (
-	reconcileOverlap = 10 * time.Second // for clocks that differ and transactions that were slow
-	cleanEvery       = time.Hour
-	cleanBatch       = 1000
-)
+// reconcileOverlap is for clocks that differ, by the longest leeway that can be
+// set and some more, and for transactions that were slow.
+const reconcileOverlap = 90 * time.Second
+
+// look is one look at the ledger: when it was, and the ends that it found.
+type look struct {
+	at    time.Time // of the wall clock; zero: none yet
+	found map[uuid.UUID]bool
+}
 
 // reconcile takes over revocations from the ledger: those of the last hour at
 // the start, then those since the last look, with an overlap. It repeats them
 // into the hot state, so that an end that only the ledger took reaches it.
 func (s *Service) reconcile(ctx context.Context) {
-	since := s.Now().Add(-revocation.Window)
-	cleaned := time.Time{}
+	var last look
 	tick := time.NewTicker(s.ReconcileEvery)
 	defer tick.Stop()
 	for {
-		now := s.Now()
-		if err := s.takeOver(ctx, since); err != nil {
+		now := s.Now().Round(0) // without the monotonic clock, which hides that time was set back
+		if found, err := s.takeOver(ctx, last.since(now), last.found); err != nil {
 			s.Log.Warn("store unavailable", "operation", "reading revocations from the ledger", "error", err)
 		} else {
-			since = now.Add(-reconcileOverlap)
+			last = look{now, found}
 			s.caughtUp.Store(true)
 		}
 		s.Revoked.Sweep()
-		if now.Sub(cleaned) >= cleanEvery {
-			cleaned = now
-			s.forgetExpired(ctx, now)
-		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -46,18 +44,34 @@ func (s *Service) reconcile(ctx context.Context) {
 	}
 }
 
-// takeOver reads the ledger's revocations since a time.
-func (s *Service) takeOver(ctx context.Context, since time.Time) error {
+// since is the time from which on the next look must read. While this node's
+// clock was ahead, it forgot ends as old and took others for past: when it was
+// set back, everything is read anew.
+func (l look) since(now time.Time) time.Time {
+	if now.Before(l.at) || l.at.IsZero() {
+		return now.Add(-revocation.Window)
+	}
+	return l.at.Add(-reconcileOverlap)
+}
+
+// takeOver reads the ledger's revocations since a time, and returns which
+// sessions they are of. The store is told of those that are not known: that
+// the last look found.
+func (s *Service) takeOver(ctx context.Context, since time.Time, known map[uuid.UUID]bool) (map[uuid.UUID]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*storeTimeout)
 	defer cancel()
 	list, err := s.Ledger.RevokedSince(ctx, since)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	found := make(map[uuid.UUID]bool, len(list))
 	byUser := make(map[uuid.UUID][]session.End)
 	for _, r := range list {
 		s.Revoked.Add(r.RevokedAt, r.SessionID)
-		byUser[r.UserID] = append(byUser[r.UserID], r.End)
+		found[r.SessionID] = true
+		if !known[r.SessionID] {
+			byUser[r.UserID] = append(byUser[r.UserID], r.End)
+		}
 	}
 	for userID, ends := range byUser {
 		if err == nil {
@@ -71,27 +85,5 @@ func (s *Service) takeOver(ctx context.Context, since time.Time) error {
 	if err != nil {
 		s.Log.Warn("store unavailable", "operation", "repeating revocations", "error", err)
 	}
-	return nil
-}
-
-// forgetExpired drops ledger rows whose sessions are past their absolute expiry,
-// and events that are past their retention.
-func (s *Service) forgetExpired(ctx context.Context, now time.Time) {
-	s.forget(ctx, "forgetting expired sessions", func() (int64, error) { return s.Ledger.DeleteExpired(ctx, now, cleanBatch) })
-	s.forget(ctx, "forgetting old events", func() (int64, error) {
-		return s.Audit.DeleteBefore(ctx, now.Add(-audit.Retention), cleanBatch)
-	})
-}
-
-func (s *Service) forget(ctx context.Context, what string, batch func() (int64, error)) {
-	for ctx.Err() == nil {
-		n, err := batch()
-		if err != nil {
-			s.Log.Warn("store unavailable", "operation", what, "error", err)
-			return
-		}
-		if n < cleanBatch {
-			return
-		}
-	}
+	return found, nil
 }

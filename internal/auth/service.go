@@ -80,6 +80,7 @@ type Service struct {
 	checkpoints *checkpoints
 	lookups     *lookups
 	caughtUp    atomic.Bool
+	cleanEvery  time.Duration
 }
 
 // New returns a service. [Service.Run] must run beside it.
@@ -97,18 +98,20 @@ func New(c Config) (*Service, error) {
 		endings:     e,
 		checkpoints: newCheckpoints(c.Ledger, c.Store, e, c.Policy, c.Log, c.Now),
 		lookups:     newLookups(c),
+		cleanEvery:  cleanEvery,
 	}, nil
 }
 
 // Run does the work behind the requests until ctx ends: it writes checkpoints,
-// repeats revocations that a store missed, takes over those of others, and
-// listens to the feed. What is pending when ctx ends is written before Run
-// returns, for five seconds at most.
+// repeats revocations that a store missed, takes over those of others, forgets
+// what is over, and listens to the feed. What is pending when ctx ends is
+// written before Run returns, for five seconds at most.
 func (s *Service) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	work.Go(func() { s.checkpoints.run(ctx) })
 	work.Go(func() { s.endings.repair(ctx) })
 	work.Go(func() { s.reconcile(ctx) })
+	work.Go(func() { s.clean(ctx) })
 	work.Go(func() { s.watchFeed(ctx) })
 	err := s.Feed.Run(ctx, func(at time.Time, ids ...uuid.UUID) { s.Revoked.Add(at, ids...) })
 	<-ctx.Done()

@@ -305,3 +305,23 @@ func forward(listener net.Listener, target string, stalled *atomic.Bool) {
 		go pass(client, server)
 	}
 }
+
+// TestPassed: of two clocks the earlier counts.
+func TestPassed(t *testing.T) {
+	databasetest.Each(t, func(t *testing.T, db *gorm.DB) {
+		before := time.Now()
+		got, err := database.Passed(t.Context(), db, before.Add(24*time.Hour))
+		if err != nil || got.Sub(before).Abs() > time.Minute {
+			t.Errorf("own clock ahead: got %v, %v, want the database's time, about %v", got, err, before)
+		}
+		own := before.Add(-24 * time.Hour)
+		if got, err := database.Passed(t.Context(), db, own); err != nil || !got.Equal(own) {
+			t.Errorf("own clock behind: got %v, %v, want %v", got, err, own)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if got, err := database.Passed(ctx, db, own); !errors.Is(err, context.Canceled) {
+			t.Errorf("without an answer: got %v, %v, want %v", got, err, context.Canceled)
+		}
+	})
+}

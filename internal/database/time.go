@@ -1,9 +1,12 @@
 package database
 
 import (
+	"context"
 	"database/sql/driver"
 	"fmt"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // Time is a point in time as both databases keep it: UTC, to the millisecond
@@ -40,4 +43,23 @@ func (t *Time) Scan(src any) error {
 		return fmt.Errorf("database: a %T is no time", src)
 	}
 	return nil
+}
+
+// Passed is a time that has passed by both clocks that there are: the earlier of
+// own and of the database's, which is PostgreSQL's own and for SQLite that of
+// this machine. Whatever is deleted for its age is deleted by it, so that one
+// clock that is ahead deletes nothing that others need.
+func Passed(ctx context.Context, db *gorm.DB, own time.Time) (time.Time, error) {
+	query := "SELECT now()"
+	if Dialect(db) == SQLite {
+		query = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+	}
+	var theirs Time
+	if err := db.WithContext(ctx).Raw(query).Row().Scan(&theirs); err != nil {
+		return time.Time{}, fmt.Errorf("database: reading its clock: %w", err)
+	}
+	if own.Before(theirs.Time) {
+		return own, nil
+	}
+	return theirs.Time, nil
 }

@@ -237,7 +237,8 @@ func TestCheckpointsMeet(t *testing.T) {
 		for _, u := range users {
 			do(func() error { _, err := w.ledger.RevokeAll(ctx, u, uuid.Nil, session.ReasonLogout); return err })
 			do(func() error { _, err := w.ledger.RevokeAll(ctx, u, uuid.Nil, session.ReasonRevoked); return err })
-			do(func() error { _, err := w.ledger.DeleteExpired(ctx, start, size); return err })
+			do(func() error { _, err := w.ledger.DeleteExpired(ctx, size); return err })
+			do(func() error { _, err := w.ledger.DeleteEnded(ctx, size); return err })
 		}
 		do(func() error { return w.users.Delete(ctx, users[0]) })
 		wg.Wait()

@@ -327,10 +327,11 @@ func TestNoAnswer(t *testing.T) {
 		_, _, err4 := w.ledger.RevokeByID(ctx, s.ID, session.ReasonLogout)
 		_, err5 := w.ledger.RevokedSince(ctx, start)
 		_, err6 := w.ledger.Checkpoint(ctx, []session.Checkpoint{s.Checkpoint()})
-		_, err7 := w.ledger.DeleteExpired(ctx, start, 1)
+		_, err7 := w.ledger.DeleteExpired(ctx, 1)
 		_, err8 := ledger.AcquireLease(ctx, w.db)
 		err9 := w.ledger.Begin(ctx, w.state(u), keyID, 1)
-		for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9} {
+		_, err10 := w.ledger.DeleteEnded(ctx, 1)
+		for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%d: got %v, want %v", i+1, err, context.Canceled)
 			}

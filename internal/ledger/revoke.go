@@ -124,18 +124,3 @@ func (l *Ledger) RevokedSince(ctx context.Context, since time.Time) ([]Revocatio
 	}
 	return revocations, nil
 }
-
-// DeleteExpired forgets at most limit sessions whose absolute expiry lies
-// before the given time, and returns how many. Leave every node's clock time to
-// pass it.
-func (l *Ledger) DeleteExpired(ctx context.Context, before time.Time, limit int) (int64, error) {
-	result := l.db.WithContext(ctx).Exec(`
-		DELETE FROM sessions WHERE id IN (
-			SELECT id FROM sessions WHERE expires_at < ?
-			ORDER BY expires_at LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`)`,
-		database.At(before), limit)
-	if result.Error != nil {
-		return 0, fmt.Errorf("ledger: deleting expired sessions: %w", result.Error)
-	}
-	return result.RowsAffected, nil
-}

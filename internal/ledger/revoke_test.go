@@ -102,34 +102,3 @@ func TestRevokedSince(t *testing.T) {
 		}
 	})
 }
-
-func TestDeleteExpired(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		ctx, u := t.Context(), w.user()
-		var old []session.State
-		for range 5 {
-			s := w.state(u)
-			s.ExpiresAt = w.now().Add(time.Minute)
-			if err := w.ledger.Begin(ctx, s, keyID, 1); err != nil {
-				t.Fatal(err)
-			}
-			old = append(old, s)
-		}
-		kept := w.begin(u)
-		if err := w.users.Delete(ctx, u.ID); err != nil {
-			t.Fatal(err)
-		}
-		limit := w.now().Add(time.Minute)
-		for _, c := range []struct {
-			before time.Time
-			want   int64
-		}{{limit, 0}, {limit.Add(time.Millisecond), 3}, {limit.Add(time.Millisecond), 2}, {limit.Add(time.Millisecond), 0}} {
-			if got, err := w.ledger.DeleteExpired(ctx, c.before, 3); err != nil || got != c.want {
-				t.Errorf("got %d, %v, want %d", got, err, c.want)
-			}
-		}
-		_, err := w.ledger.Find(ctx, u.ID, old[0].ID)
-		wantErr(t, "Find", err, ledger.ErrNotFound)
-		w.find(kept)
-	})
-}
