@@ -3,13 +3,17 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/throttle"
@@ -86,8 +90,12 @@ func TestAccountGate(t *testing.T) {
 				t.Errorf("%s: wait: got %s, want 30s", email, wait)
 			}
 		}
+		result, err := w.guess(host(100), " No address AT ALL", "not the password", nil)
+		w.wantsLogin(result, err, "throttled")
+		result, err = w.guess(host(100), "none either", "not the password", nil)
+		w.wantsLogin(result, err, "invalid")
 		w.clock.step(30 * time.Second)
-		result, err := w.guess(host(100), " ADA@example.com", goodPassword, nil)
+		result, err = w.guess(host(100), " ADA@example.com", goodPassword, nil)
 		w.wantsLogin(result, err, "session")
 		w.burn("ada@example.com") // a success forgot the failures
 	})
@@ -131,8 +139,8 @@ func TestRefusedAttemptsAreGivenBack(t *testing.T) {
 func TestUnansweredAttemptsAreGivenBack(t *testing.T) {
 	gated(t, func(w *world) {
 		w.dbDown.Store(true)
-		for i := range 20 {
-			result, err := w.guess(host(i), "ada@example.com", "not the password", nil)
+		for range 40 { // nor at the network
+			result, err := w.guess(host(1), "ada@example.com", "not the password", nil)
 			w.wantsLogin(result, err, "unavailable")
 		}
 		w.dbDown.Store(false)
@@ -171,8 +179,9 @@ func TestVoidProofs(t *testing.T) {
 	gated(t, func(w *world) {
 		hash, err := w.svc.Hasher.Hash(w.Context(), "", secret.New(goodPassword))
 		w.must(err)
-		_, err = w.users.Add(w.Context(), "mallory@example.com", hash, "USER")
+		mallory, err := w.users.Add(w.Context(), "mallory@example.com", hash, "USER")
 		w.must(err)
+		w.must(w.users.ResetPassword(w.Context(), mallory.ID, hash)) // the credential version that ada is to have
 		result, err := w.guess(host(1), "mallory@example.com", goodPassword, nil)
 		w.wantsLogin(result, err, "session")
 		foreign := result.(*auth.LoginPayload).DeviceToken()
@@ -198,29 +207,52 @@ func TestVoidProofs(t *testing.T) {
 	})
 }
 
-// Of 200 guesses at once, exactly the free ones reach the password.
+// Of 200 guesses at once, exactly the free ones reach the password: none of them
+// has its answer before all others have asked.
 func TestParallelGuesses(t *testing.T) {
-	gated(t, func(w *world) {
-		var looked, refused atomic.Int64
-		var all sync.WaitGroup
-		for i := range 200 {
-			all.Go(func() {
-				result, err := w.guess(host(i), "ada@example.com", "not the password", nil)
-				switch result.(type) {
-				case auth.InvalidCredentialsError:
-					looked.Add(1)
-				case auth.TooManyAttemptsError:
-					refused.Add(1)
-				default:
-					t.Errorf("got %T, %v", result, err)
+	for _, c := range []struct {
+		name  string
+		from  func(i int) netip.Addr
+		email func(i int) string
+		free  int64
+	}{
+		{"at one account", host, func(int) string { return "ada@example.com" }, 5},
+		{"from one network", func(int) netip.Addr { return host(1) }, func(i int) string { return fmt.Sprint(i, "@example.com") }, 30},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			gated(t, func(w *world) {
+				const crowd = 200
+				var err error
+				w.svc.Hasher, err = password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, crowd)
+				w.must(err)
+				release := make(chan struct{})
+				w.must(w.db.Callback().Query().Before("gorm:query").Register("hold", func(*gorm.DB) { <-release }))
+				var looked, refused atomic.Int64
+				var all sync.WaitGroup
+				for i := range crowd {
+					all.Go(func() {
+						result, err := w.guess(c.from(i), c.email(i), "not the password", nil)
+						switch result.(type) {
+						case auth.InvalidCredentialsError:
+							looked.Add(1)
+						case auth.TooManyAttemptsError:
+							refused.Add(1)
+						default:
+							w.Errorf("got %T, %v", result, err)
+						}
+					})
+				}
+				for deadline := time.Now().Add(500 * time.Millisecond); refused.Load() < crowd-c.free && time.Now().Before(deadline); {
+					time.Sleep(time.Millisecond)
+				}
+				close(release)
+				all.Wait()
+				if looked.Load() != c.free || refused.Load() != crowd-c.free {
+					w.Errorf("got %d looked at and %d refused, want %d and %d", looked.Load(), refused.Load(), c.free, crowd-c.free)
 				}
 			})
-		}
-		all.Wait()
-		if looked.Load() != 5 || refused.Load() != 195 {
-			t.Errorf("got %d looked at and %d refused, want 5 and 195", looked.Load(), refused.Load())
-		}
-	})
+		})
+	}
 }
 
 // A hundred guesses at one account from a hundred networks take more than two
@@ -355,6 +387,7 @@ func TestPasswordChangeRenewsTheProof(t *testing.T) {
 func TestRefreshGate(t *testing.T) {
 	gated(t, func(w *world) {
 		c := w.login(phone)
+		w.svc.Throttle = nil // this node alone counts them
 		for range 20 {
 			c.refresh()
 		}
