@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // What the tests of the program reach into it for.
@@ -50,4 +54,38 @@ func Clocks(apart, between time.Duration) (level, found string) {
 	asked := time.Now()
 	f := clocks("it", asked.Add(between/2+apart), asked, between, problem)
 	return string(f.Level), f.String()
+}
+
+// GateSettings are what a server does about logins.
+type GateSettings struct {
+	Network, Account, Refresh string // as they are set
+	Least                     time.Duration
+	Hash                      string // memory, time, parallelism
+	AtOnce                    int
+	Words                     []string
+}
+
+// DefaultGates are the settings that pawl dev and pawl serve have of their own.
+func DefaultGates() (dev, serve GateSettings, err error) {
+	gates := func(command string, read func(c *cli, r *reader) settings) (g GateSettings, err error) {
+		c := &cli{}
+		parser, err := kong.New(c)
+		if err == nil {
+			_, err = parser.Parse([]string{command, "--issuer=https://id.example.org/eu", "--audience=api"})
+		}
+		if err != nil {
+			return g, err
+		}
+		var r reader
+		s := read(c, &r)
+		return GateSettings{
+			Network: s.loginRate.String(), Account: s.loginSchedule.String(), Refresh: s.refreshRate.String(), Least: s.loginMin,
+			Hash: fmt.Sprint(s.argon2), AtOnce: s.hashConcurrency, Words: s.passwordWords,
+		}, r.err
+	}
+	dev, devErr := gates("dev", func(c *cli, r *reader) settings { return c.Dev.settings(r, limits{shortest: time.Second}) })
+	serve, serveErr := gates("serve", func(c *cli, r *reader) settings {
+		return c.Serve.settings(r, limits{shortest: time.Minute, argon2Floor: true})
+	})
+	return dev, serve, errors.Join(devErr, serveErr)
 }

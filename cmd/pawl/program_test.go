@@ -236,7 +236,10 @@ type answer struct {
 	body   string
 	Data   map[string]map[string]any
 	Errors []struct {
-		Extensions struct{ Code, Reason string }
+		Extensions struct {
+			Code, Reason string
+			RetryAfter   float64
+		}
 	}
 }
 
