@@ -355,6 +355,9 @@ func TestChangePassword(t *testing.T) {
 	if got.text("changePassword.session.delivery") != "COOKIE" || got.at("changePassword.refreshToken") != nil || got.at("changePassword.deviceToken") != nil || !strings.Contains(browser.setCookies(got), "Max-Age=604800") {
 		t.Fatalf("got %s, cookies %q", got.raw, browser.setCookies(got))
 	}
+	if all := strings.Join(got.header["Set-Cookie"], "\n"); !strings.Contains(all, "__Host-pawl-device=pawl_dt1_") {
+		t.Errorf("got cookies %q, want a new device cookie", all)
+	}
 	ended, _ := got.at("changePassword.revokedSessionIds").([]any)
 	if len(ended) != 2 || !slices.Contains(ended, any(old)) || !slices.Contains(ended, any(phone.id)) {
 		t.Errorf("ended: got %v, want %s and %s", ended, old, phone.id)

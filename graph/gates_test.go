@@ -6,11 +6,12 @@ import (
 )
 
 // A closed gate says how long it stays closed, in the data and in the header; a
-// browser that was here before has a gate of its own.
+// browser or an app that was here before has a gate of its own.
 func TestClosedLoginGate(t *testing.T) {
 	w := newWorld(t)
-	known := w.client(page)
+	known, phone := w.client(page), w.client(app)
 	known.login("ada@example.com")
+	proof := phone.login("ada@example.com").text("login.deviceToken")
 	stranger := w.client(page)
 	stranger.caller.Address = netip.MustParseAddr("203.0.113.7")
 	try := func(c *client, password string) *answer {
@@ -28,6 +29,12 @@ func TestClosedLoginGate(t *testing.T) {
 	if got := try(known, goodPassword); got.text("login.__typename") != "LoginPayload" {
 		t.Errorf("from the known browser: got %s", got.raw)
 	}
+	for token, want := range map[string]string{"": "TooManyAttemptsError", proof: "LoginPayload"} {
+		input := map[string]any{"email": "ada@example.com", "password": goodPassword, "refreshTokenDelivery": "BODY", "deviceToken": token}
+		if got := phone.ask(loginDocument, map[string]any{"i": input}); got.text("login.__typename") != want {
+			t.Errorf("from the app, with the device token %.9q: got %s, want %s", token, got.raw, want)
+		}
+	}
 }
 
 func TestClosedRefreshGate(t *testing.T) {
@@ -37,8 +44,8 @@ func TestClosedRefreshGate(t *testing.T) {
 	for range 601 {
 		got = c.refreshWith("junk")
 	}
-	if got.code() != "RATE_LIMITED" || got.header.Get("Retry-After") != "1" {
-		t.Fatalf("got %s with Retry-After %q, want RATE_LIMITED and 1", got.raw, got.header.Get("Retry-After"))
+	if got.code() != "RATE_LIMITED" || got.Errors[0].Extensions["retryAfter"] != 1.0 || got.header.Get("Retry-After") != "1" {
+		t.Fatalf("got %s with Retry-After %q, want RATE_LIMITED and 1 in both", got.raw, got.header.Get("Retry-After"))
 	}
 	if got := c.refreshWith(c.refresh); got.code() != "RATE_LIMITED" {
 		t.Errorf("a good one: got %s, want it to wait as well", got.raw)

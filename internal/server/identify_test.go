@@ -189,6 +189,21 @@ func TestForwardedLines(t *testing.T) {
 	}
 }
 
+// The caller's address is that of the header's lines, all of them, and of a
+// trusted peer alone.
+func TestForwardedReachesTheCaller(t *testing.T) {
+	for trusted, want := range map[string]string{"192.0.2.0/24": "198.51.100.1", "10.0.0.0/8": "192.0.2.1"} {
+		var got netip.Addr
+		cfg := config(t)
+		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(trusted)} // httptest comes from 192.0.2.1
+		s := open(t, cfg, func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()).Address })
+		do(s, "POST", "/graphql", "X-Forwarded-For", "203.0.113.5", "X-Forwarded-For", "198.51.100.1, 192.0.2.7")
+		if got.String() != want {
+			t.Errorf("with %s trusted: got %s, want %s", trusted, got, want)
+		}
+	}
+}
+
 // Nobody else's header says where a client is.
 func TestOtherAddressHeadersAreIgnored(t *testing.T) {
 	for _, name := range []string{

@@ -277,12 +277,15 @@ func TestCallerCarriesCredentials(t *testing.T) {
 	var got auth.Caller
 	s := open(t, config(t), func(_ http.ResponseWriter, r *http.Request) { got = auth.CallerFrom(r.Context()) })
 	do(s, "POST", "/graphql", "Authorization", "bearer abc.def",
-		"Cookie", "__Host-pawl-refresh=one; __Host-pawl-refresh=two", "User-Agent", "phone\x01")
+		"Cookie", "__Host-pawl-refresh=one; __Host-pawl-device=three; __Host-pawl-refresh=two", "User-Agent", "phone\x01")
 	if got.AccessToken.Reveal() != "abc.def" || got.AccessInvalid {
 		t.Errorf("access token: got %q invalid %t", got.AccessToken.Reveal(), got.AccessInvalid)
 	}
 	if len(got.RefreshCookies) != 2 || got.RefreshCookies[1].Reveal() != "two" {
 		t.Errorf("cookies: got %d of them, want both", len(got.RefreshCookies))
+	}
+	if len(got.DeviceCookies) != 1 || got.DeviceCookies[0].Reveal() != "three" {
+		t.Errorf("device cookies: got %d of them, want the one", len(got.DeviceCookies))
 	}
 	if got.UserAgent != "phone" || got.Address != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("got %q from %s, want phone from 192.0.2.1", got.UserAgent, got.Address)
