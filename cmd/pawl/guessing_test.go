@@ -164,6 +164,8 @@ func TestHangingUpIsNotFree(t *testing.T) {
 		})
 	}
 	all.Wait()
+	// Nobody is left then who could give a charge back. Not all may have arrived.
+	p.server.awaits(5, `"login refused"`, 3*time.Second)
 	for i := 0; ; i++ { // what is left of the free guesses
 		a, err := query(p.url, credentials(demoUser, "not the password", "BODY"), from(100+i)...)
 		if err == nil && kind(a) == "TooManyAttemptsError" {
@@ -176,6 +178,24 @@ func TestHangingUpIsNotFree(t *testing.T) {
 	p.server.stop()
 	if got := strings.Count(p.server.all.String(), `"login refused"`); got != 5 {
 		t.Errorf("got %d guesses that reached the password, want 5", got)
+	}
+}
+
+// awaits reads the log until so many of its lines have a text, or for so long.
+func (p *process) awaits(lines int, text string, most time.Duration) {
+	for timeout := time.After(most); lines > 0; {
+		select {
+		case line, ok := <-p.logs:
+			if !ok {
+				return
+			}
+			p.all.WriteString(line + "\n")
+			if strings.Contains(line, text) {
+				lines--
+			}
+		case <-timeout:
+			return
+		}
 	}
 }
 
