@@ -1,6 +1,8 @@
 package graph_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +90,12 @@ func TestAccessIsSaidOnFieldsAlone(t *testing.T) {
 		if got := graph.PublicSchema().Directives[name].Locations; len(got) != 1 || got[0] != ast.LocationFieldDefinition {
 			t.Errorf("@%s of the real schema: got locations %v, want FIELD_DEFINITION alone", name, got)
 		}
+	}
+	// The library switches off @authenticated, @requiresScopes and @policy in its
+	// federation mode, without a word.
+	known := []string{"auth", "deprecated", "include", "oneOf", "public", "skip", "specifiedBy"}
+	if got := slices.Sorted(maps.Keys(graph.PublicSchema().Directives)); !slices.Equal(got, known) {
+		t.Errorf("directives of the real schema: got %q, want %q", got, known)
 	}
 }
 

@@ -77,6 +77,27 @@ func TestEveryFailureHasAMessage(t *testing.T) {
 	}
 }
 
+// What an operator wants to hear of is told, each time.
+func TestRefusalsAreHeard(t *testing.T) {
+	var heard []string
+	listen := func(c *graph.Config) {
+		c.Refused = func(_ context.Context, code string) { heard = append(heard, code) }
+	}
+	r := newStubRig(t, &stub{err: fmt.Errorf("wrapped: %w", auth.ErrCrossOrigin)}, listen)
+	for query, want := range map[string]string{
+		"{" + strings.Repeat("__typename ", 501) + "}":      "[OPERATION_TOO_COMPLEX]",
+		"mutation{a:logout{sessionId} b:logout{sessionId}}": "[OPERATION_TOO_COMPLEX]",
+		"mutation{logout{sessionId}}":                       "[CROSS_ORIGIN_REQUEST]",
+		"{nothing}":                                         "[]",
+		"{__typename}":                                      "[]",
+	} {
+		heard = nil
+		if r.query(t, query, nil); fmt.Sprint(heard) != want {
+			t.Errorf("%.60s: heard %v, want %s", query, heard, want)
+		}
+	}
+}
+
 func TestErrorsAreFresh(t *testing.T) {
 	s := &stub{err: auth.ErrTokenMissing}
 	r := newStubRig(t, s)

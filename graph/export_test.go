@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 
@@ -32,6 +33,15 @@ func Count(query string) (visits, nodes int, refused bool) {
 
 // CachedQueries are the query texts that a handler keeps.
 func CachedQueries(h http.Handler) []string { return h.(*handler).transport.documents.cache.Keys() }
+
+// Leftover is what a buffer still holds in which a handler read bodies and wrote
+// answers, up to its capacity.
+func Leftover(h http.Handler) []byte {
+	pool := &h.(*handler).transport.buffers
+	buf := pool.Get().(*bytes.Buffer)
+	defer pool.Put(buf)
+	return buf.Bytes()[:buf.Cap()]
+}
 
 // WithDelivery is a context in which cookies can be handed out; flush writes
 // them into a header.

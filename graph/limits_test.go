@@ -73,6 +73,7 @@ func TestLimits(t *testing.T) {
 		{"an alias of 65 bytes", "{" + strings.Repeat("a", 65) + ":x}", true},
 		{"an alias of 65 bytes in an introspection", "{__schema{x{" + strings.Repeat("a", 65) + ":x}}}", true},
 		{"an alias of 65 bytes in a fragment", "{...F} fragment F on Query{x{" + strings.Repeat("a", 65) + ":x}}", true},
+		{"more nodes than an int can count", wideBomb(70, 2), true},
 		{"a cycle", "{...F} fragment F on Query{x{...G}} fragment G on Query{x{...F}}", false},
 		{"a cycle with much in it", "{...F} fragment F on Query{x{...F}" + strings.Repeat("x ", 501) + "}", true},
 	} {
@@ -172,5 +173,10 @@ func TestOneMutationRootField(t *testing.T) {
 		if refused := got.code() == "OPERATION_TOO_COMPLEX"; refused != c.refused || s.calls != calls {
 			t.Errorf("%s: got refused %v after %d calls, want %v after %d: %s", c.name, refused, s.calls, c.refused, calls, got.raw)
 		}
+	}
+	s := &stub{}
+	const second = `{"query":"query A{__typename} mutation B{a:logout{sessionId} b:logout{sessionId}}","operationName":"B"}`
+	if got := newStubRig(t, s).send(t, http.MethodPost, second); got.code() != "OPERATION_TOO_COMPLEX" || s.calls != 0 {
+		t.Errorf("in the second operation: got %s after %d calls, want OPERATION_TOO_COMPLEX after none", got.raw, s.calls)
 	}
 }

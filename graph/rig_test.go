@@ -86,11 +86,15 @@ func newRig(t testing.TB, change ...func(*graph.Config)) *rig {
 }
 
 // newStubRig is a handler whose root fields are answered by s.
-func newStubRig(t testing.TB, s *stub) *rig {
+func newStubRig(t testing.TB, s *stub, change ...func(*graph.Config)) *rig {
 	t.Helper()
 	log := &logBuffer{}
+	cfg := config(t, log)
+	for _, f := range change {
+		f(&cfg)
+	}
 	open := func(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }
-	handler, err := graph.NewHandlerFor(config(t, log), generated.Config{
+	handler, err := graph.NewHandlerFor(cfg, generated.Config{
 		Resolvers: s,
 		Directives: generated.DirectiveRoot{
 			Public: open,
@@ -180,7 +184,7 @@ func (r *rig) send(t testing.TB, method, body string, headers ...string) *answer
 	}
 	recorder := httptest.NewRecorder()
 	r.handler.ServeHTTP(recorder, request.WithContext(auth.WithCaller(request.Context(), r.caller)))
-	out := &answer{t: t, status: recorder.Code, header: recorder.Header(), raw: recorder.Body.String()}
+	out := &answer{t: t, status: recorder.Code, header: recorder.Result().Header, raw: recorder.Body.String()}
 	if recorder.Body.Len() > 0 {
 		if err := json.Unmarshal(recorder.Body.Bytes(), out); err != nil {
 			t.Fatalf("answer to %.200s is not JSON: %v\n%s", body, err, out.raw)
