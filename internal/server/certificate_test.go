@@ -205,3 +205,56 @@ func TestTLS(t *testing.T) {
 		_ = res.Body.Close()
 	}
 }
+
+// One HTTP/2 connection has at most 64 requests in flight: whoever wants more
+// opens more connections, which are counted and cut off as any others.
+func TestRequestsOfOneConnection(t *testing.T) {
+	t.Parallel()
+	const requests = 100
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	writePair(t, certFile, keyFile, "a.example", at.AddDate(1, 0, 0))
+	certificate, err := server.LoadCertificate(certFile, keyFile, clockOfTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(t, io.Discard)
+	cfg.Certificate = certificate
+	arrived, release := make(chan string, requests), make(chan struct{})
+	address := servingWith(t, cfg, func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- r.RemoteAddr
+		<-release
+	})
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
+	get := func(path string) {
+		res, err := client.Get("https://" + address + path)
+		if err != nil {
+			t.Errorf("GET %s: %v", path, err)
+			return
+		}
+		_ = res.Body.Close()
+	}
+	get("/livez") // the client knows the limit from then on
+	var all sync.WaitGroup
+	for range requests {
+		all.Go(func() { get("/graphql") })
+	}
+	inFlight := map[string]int{}
+	for range requests {
+		select {
+		case connection := <-arrived:
+			inFlight[connection]++
+		case <-time.After(30 * time.Second):
+			t.Fatalf("got %v requests in flight after 30 s, want all %d", inFlight, requests)
+		}
+	}
+	close(release)
+	all.Wait()
+	for connection, n := range inFlight {
+		if n > 64 {
+			t.Errorf("%s has %d requests in flight, want at most 64", connection, n)
+		}
+	}
+}

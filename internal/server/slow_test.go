@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -135,6 +136,40 @@ func TestSlowSenders(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The operator's listener has no more patience, and its answers carry the same
+// headers.
+func TestAdminIsGuarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{make(chan net.Conn), make(chan struct{})}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error)
+		metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "pawl_x 1") })
+		go func() { done <- server.ServeAdmin(ctx, server.Listeners{p}, metrics, slog.New(slog.DiscardHandler)) }()
+		const get = "GET /metrics HTTP/1.1\r\nHost: x\r\n"
+		if held, _ := cutOff(p.dial(), get+"X-Slow: ", "a", true); held < 9*time.Second || held > 12*time.Second {
+			t.Errorf("headers, a byte a second: the connection was held for %s, want 10 s", held)
+		}
+		if held, _ := cutOff(p.dial(), get+"\r\n", "", true); held < 115*time.Second || held > 125*time.Second {
+			t.Errorf("nothing after a request: the connection was held for %s, want 2 minutes", held)
+		}
+		for headers, want := range map[string]string{"": "200", "X-Pad: " + strings.Repeat("a", 17<<10) + "\r\n": "431"} {
+			if _, answer := cutOff(p.dial(), get+"Connection: close\r\n"+headers+"\r\n", "", true); !strings.HasPrefix(answer, "HTTP/1.1 "+want) {
+				t.Errorf("%d bytes of headers: got %.60q, want %s", len(headers), answer, want)
+			}
+		}
+		_, answer := cutOff(p.dial(), get+"Connection: close\r\n\r\n", "", true)
+		for name, value := range always {
+			if !strings.Contains(answer, "\r\n"+name+": "+value+"\r\n") {
+				t.Errorf("got %q, want %s: %s", answer, name, value)
+			}
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("ServeAdmin: %v", err)
+		}
+	})
 }
 
 // Whoever does not read the answer is cut off too, and what answers is free.
