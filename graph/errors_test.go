@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pawlauth/pawl/graph"
 	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
@@ -73,6 +75,35 @@ func TestEveryFailureHasAMessage(t *testing.T) {
 	for _, f := range graph.Failures {
 		if message := fmt.Sprint(f); len(message) < 20 {
 			t.Errorf("%v: no message", f)
+		}
+	}
+}
+
+// No error touches the cookies, whatever it says of the session.
+func TestErrorsLeaveTheCookiesAlone(t *testing.T) {
+	caller := auth.Caller{RefreshCookies: []secret.Text{secret.New("a"), secret.New("b")}, CookieAllowed: true}
+	limited := &auth.RateLimitedError{Wait: time.Second}
+	all := append(graph.FailureErrors(), limited, &auth.InputError{Field: "attemptId"}, errors.New("the disk is full"))
+	for _, failure := range all {
+		ctx, flush := graph.WithDelivery(auth.WithCaller(t.Context(), caller))
+		wrapped := fmt.Errorf("wrapped: %w", failure)
+		cfg := config(t, &logBuffer{})
+		for _, err := range []error{
+			graph.HandOutFailure(ctx, cfg, &auth.RefreshTokenPayload{}, wrapped),
+			graph.HandOutFailure(ctx, cfg, &auth.LoginPayload{}, wrapped),
+			graph.HandOutFailure(ctx, cfg, &auth.LogoutPayload{}, wrapped),
+			graph.HandOutFailure(ctx, cfg, &auth.RevokeSessionPayload{ClearCookie: true}, wrapped),
+			graph.HandOutFailure(ctx, cfg, &auth.RevokeAllSessionsPayload{ClearCookie: true}, wrapped),
+			graph.HandOutFailure(ctx, cfg, &auth.ChangePasswordPayload{}, wrapped),
+		} {
+			if !errors.Is(err, failure) {
+				t.Errorf("%v: got error %v, want the same", failure, err)
+			}
+		}
+		header := http.Header{}
+		flush(header)
+		if got := header.Values("Set-Cookie"); len(got) > 0 {
+			t.Errorf("%v: got cookies %q, want none", failure, got)
 		}
 	}
 }

@@ -55,6 +55,22 @@ func PutCookie(ctx context.Context, cookie *http.Cookie) error {
 	return deliver(ctx, func(d *delivery) { d.put(cookie) })
 }
 
+// FailureErrors are the errors that have a code.
+func FailureErrors() []error {
+	var all []error
+	for _, f := range failures {
+		all = append(all, f.err)
+	}
+	return all
+}
+
+// HandOutFailure hands out what goes with a failed verb: r has real cookies, and
+// result is what came beside the error.
+func HandOutFailure[T any](ctx context.Context, cfg Config, result T, failure error) error {
+	_, err := handOut(ctx, &Resolver{cookie: cfg.Cookie, device: cfg.DeviceCookie, now: cfg.Now}, result, failure)
+	return err
+}
+
 // HandOut hands out what goes with a result, as a resolver does.
 func HandOut(ctx context.Context, result any) error {
 	_, err := handOut(ctx, &Resolver{}, result, nil)

@@ -67,6 +67,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	case err != nil && begun == nil:
 		return nil, err
 	}
+	s.tell(c, audit.Event{
+		Name: audit.SessionCreated, UserID: u.ID, SessionID: begun.state.ID, Details: map[string]string{"delivery": delivery.String()},
+	})
 	// The password has changed, so the caller gets the new session even when the
 	// store did not take it: the first refresh brings it back from the ledger.
 	return &ChangePasswordPayload{

@@ -280,6 +280,12 @@ func TestRevokeSession(t *testing.T) {
 		}
 		other.authenticates(auth.ErrSessionRevoked)
 		other.wants(other.token, auth.ErrRefreshRevoked)
+		third := w.login(browser)
+		elsewhere := phone // cookies that came along from a page that may not use them
+		elsewhere.RefreshCookies = []secret.Text{third.token}
+		if got := revoke(elsewhere, third.id.String()); got.SessionID == nil || got.ClearCookie {
+			t.Fatalf("revoking the cookie's session from elsewhere: got %+v, want the cookie left alone", got)
+		}
 		if got := revoke(holder, c.id.String()); got.SessionID == nil || !got.ClearCookie {
 			t.Fatalf("revoking the cookie's own session: got %+v, want the cookie cleared", got)
 		}
@@ -313,8 +319,13 @@ func TestRevokeAll(t *testing.T) {
 			}
 		}
 		d := w.login(phone)
-		_, err = w.svc.RevokeUserSessions(w.Context(), phone, nil, auth.RevokeUserSessionsInput{UserID: w.user.ID.String()})
+		own := w.login(browser) // an admin's: it is not the admin who signs out
+		holder.RefreshCookies = []secret.Text{own.token}
+		payload, err = w.svc.RevokeUserSessions(w.Context(), holder, nil, auth.RevokeUserSessionsInput{UserID: w.user.ID.String()})
 		w.must(err)
+		if len(payload.SessionIDs) != 2 || payload.ClearCookie {
+			t.Fatalf("all of a user's: got %+v, want two and the cookie left alone", payload)
+		}
 		d.authenticates(auth.ErrSessionRevoked)
 	})
 }

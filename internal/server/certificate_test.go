@@ -218,7 +218,7 @@ func TestRequestsOfOneConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := config(t, io.Discard)
+	cfg := config(t)
 	cfg.Certificate = certificate
 	arrived, release := make(chan string, requests), make(chan struct{})
 	address := servingWith(t, cfg, func(_ http.ResponseWriter, r *http.Request) {

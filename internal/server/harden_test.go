@@ -29,7 +29,10 @@ const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 func TestHeadersOnEveryPath(t *testing.T) {
 	cfg := config(t)
 	cfg.RootToExplorer = true
-	cfg.Explorer = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	cfg.Explorer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/explorer/panic" {
+			panic("x")
+		}
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'")
 		_, _ = io.WriteString(w, "explorer")
 	})
@@ -63,6 +66,7 @@ func TestHeadersOnEveryPath(t *testing.T) {
 		{unready, "GET", "/readyz", 503, nil},
 		{s, "GET", "/explorer", 200, nil},
 		{s, "GET", "/explorer/x", 200, nil},
+		{s, "GET", "/explorer/panic", 500, nil},
 		{s, "GET", "/", 307, nil},
 		{s, "GET", "/nothing", 404, nil},
 		{s, "GET", "//graphql", 307, nil},
@@ -79,7 +83,10 @@ func TestHeadersOnEveryPath(t *testing.T) {
 			}
 		}
 		policy := apiPolicy
-		if strings.HasPrefix(tt.path, "/explorer") {
+		if got := res.Header.Get("Cache-Control"); res.StatusCode >= 500 && got != "no-store" {
+			t.Errorf("%s %s (%d): got Cache-Control %q, want no-store", tt.method, tt.path, res.StatusCode, got)
+		}
+		if strings.HasPrefix(tt.path, "/explorer") && res.StatusCode == 200 {
 			policy = "default-src 'none'; script-src 'self'"
 		}
 		if got := res.Header.Values("Content-Security-Policy"); len(got) != 1 || got[0] != policy {

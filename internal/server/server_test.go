@@ -92,6 +92,8 @@ func TestPaths(t *testing.T) {
 	cfg.RootToExplorer = true
 	s := open(t, cfg, func(w http.ResponseWriter, _ *http.Request) {})
 	bare := open(t, config(t), func(w http.ResponseWriter, _ *http.Request) {})
+	cfg.RootToExplorer = false
+	noRoot := open(t, cfg, func(w http.ResponseWriter, _ *http.Request) {})
 	for _, tt := range []struct {
 		on           http.Handler
 		method, path string
@@ -109,6 +111,8 @@ func TestPaths(t *testing.T) {
 		{s, "GET", "/nothing", 404, "X-Content-Type-Options", "nosniff"},
 		{s, "GET", "/metrics", 404, "X-Content-Type-Options", "nosniff"},
 		{s, "GET", "/debug/pprof/", 404, "X-Content-Type-Options", "nosniff"},
+		{noRoot, "GET", "/", 404, "Location", ""},
+		{noRoot, "GET", "/explorer", 200, "Referrer-Policy", "no-referrer"},
 		{bare, "GET", "/", 404, "X-Content-Type-Options", "nosniff"},
 		{bare, "GET", "/explorer", 404, "X-Content-Type-Options", "nosniff"},
 	} {
@@ -175,6 +179,10 @@ func TestChannels(t *testing.T) {
 	check := func(t *testing.T, cfg server.Config, tt row) {
 		t.Helper()
 		var caller *auth.Caller
+		var told []auth.Caller
+		var log strings.Builder
+		cfg.CrossOrigin = func(c auth.Caller) { told = append(told, c) }
+		cfg.Log = logtest.New(t, slog.NewJSONHandler(&log, nil))
 		s := open(t, cfg, func(_ http.ResponseWriter, r *http.Request) {
 			c := auth.CallerFrom(r.Context())
 			caller = &c
@@ -183,7 +191,17 @@ func TestChannels(t *testing.T) {
 		if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Vary") != "Origin" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("headers %v: want no-store, Vary: Origin, nosniff", res.Header)
 		}
+		refusals := 0
 		if tt.refused {
+			refusals = 1
+		}
+		if len(told) != refusals || strings.Count(log.String(), "request.cross_origin_rejected") != refusals {
+			t.Errorf("told of %v and logged %q, want %d refusals", told, log.String(), refusals)
+		}
+		if tt.refused {
+			if len(told) == 1 && told[0].Address.String() != "192.0.2.1" {
+				t.Errorf("told of somebody at %s, want 192.0.2.1", told[0].Address)
+			}
 			if caller != nil || res.StatusCode != 403 || res.Header.Get("Access-Control-Allow-Origin") != "" {
 				t.Fatalf("got %d, executed %t, CORS %q; want 403 before execution, without CORS headers",
 					res.StatusCode, caller != nil, res.Header.Get("Access-Control-Allow-Origin"))

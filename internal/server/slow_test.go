@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pawlauth/pawl/internal/logtest"
 	"github.com/pawlauth/pawl/internal/server"
 )
 
@@ -146,7 +146,7 @@ func TestAdminIsGuarded(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error)
 		metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "pawl_x 1") })
-		go func() { done <- server.ServeAdmin(ctx, server.Listeners{p}, metrics, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- server.ServeAdmin(ctx, server.Listeners{p}, metrics, logtest.New(t)) }()
 		const get = "GET /metrics HTTP/1.1\r\nHost: x\r\n"
 		if held, _ := cutOff(p.dial(), get+"X-Slow: ", "a", true); held < 9*time.Second || held > 12*time.Second {
 			t.Errorf("headers, a byte a second: the connection was held for %s, want 10 s", held)
