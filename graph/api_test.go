@@ -189,6 +189,11 @@ func TestMe(t *testing.T) {
 	if got := c.ask("{me{id role email createdAt}}", nil); got.text("me.email") != "ada@example.com" || got.text("me.createdAt") != "2030-05-01T12:00:00.007Z" {
 		t.Errorf("got %s", got.raw)
 	}
+	c.caller.AccessInvalid = true // two of them, say
+	if got := c.ask("{me{id}}", nil); got.code() != "UNAUTHENTICATED" || got.Errors[0].Extensions["reason"] != "TOKEN_INVALID" {
+		t.Errorf("a good token beside another: got %s", got.raw)
+	}
+	c.caller.AccessInvalid = false
 	// The token's role, whatever the row says.
 	w.must(w.users.SetRole(t.Context(), w.ada.ID, user.RoleAdmin))
 	if got := c.ask("{me{role email}}", nil); got.text("me.role") != "USER" {

@@ -168,6 +168,9 @@ func TestTheftLeavesAnEvent(t *testing.T) {
 	w.told("a login", "login.succeeded user=ada session=forged"+fromPhone, "session.created user=ada session=forged"+fromPhone+" details=[delivery:BODY]")
 	thief.wants(forged, auth.ErrRefreshUnknown)
 	w.told("a forged token", "session.token_forged user=ada session=forged"+fromThief)
+	w.clock.step(w.policy.Idle)
+	other.wants(other.token, auth.ErrRefreshExpired)
+	w.told("a token that comes too late", "session.expired user=ada session=forged"+fromPhone)
 }
 
 // What is told of the ends of sessions, with the reason, once each; and of one
