@@ -216,6 +216,25 @@ func TestMe(t *testing.T) {
 	}
 }
 
+// The refresh cookie is good for a refresh and for nothing else.
+func TestCookieAuthorizesNoQuery(t *testing.T) {
+	c := newWorld(t).client(page)
+	c.login("ada@example.com")
+	c.access = ""
+	for _, query := range []string{
+		"{me{id}}", "{mySessions{id}}", "mutation{revokeAllSessions{sessionIds}}", `mutation{revokeSession(input:{sessionId:"` + c.id + `"}){sessionId}}`,
+		`mutation{changePassword(input:{currentPassword:"` + goodPassword + `",newPassword:"another long password"}){__typename}}`,
+	} {
+		got := c.ask(query, nil)
+		if got.code() != "UNAUTHENTICATED" || got.Errors[0].Extensions["reason"] != "TOKEN_MISSING" || c.setCookies(got) != "" {
+			t.Errorf("%s with the cookie alone: got %s, cookies %q, want TOKEN_MISSING", query, got.raw, c.setCookies(got))
+		}
+	}
+	if got := c.refreshWith(""); got.at("refreshToken.rotated") != true {
+		t.Errorf("a refresh afterwards: got %s, want the first turn", got.raw)
+	}
+}
+
 func TestBadAccessTokenNeverFailsAPublicField(t *testing.T) {
 	c := newWorld(t).client(page)
 	c.login("ada@example.com")

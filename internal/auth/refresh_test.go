@@ -204,6 +204,11 @@ func TestWrongChannelEndsTheSession(t *testing.T) {
 		page := &client{w: w, caller: browser}
 		page.wants(p.token, auth.ErrRefreshBinding)
 		p.wants(p.token, auth.ErrRefreshRevoked)
+
+		d := w.login(browser) // a logout tells of it as well
+		_, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &d.token})
+		w.must(err)
+		d.inLedger(true, session.ReasonBinding)
 	})
 }
 
