@@ -85,7 +85,7 @@ func TestHangingStores(t *testing.T) {
 			},
 			"change the password": func() error {
 				return second(w.svc.ChangePassword(t.Context(), phone, claims, auth.ChangePasswordInput{
-					CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("another sentence of words"),
+					CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("an even better sentence of words"),
 				}))
 			},
 		} {

@@ -206,7 +206,7 @@ func TestEndsLeaveEvents(t *testing.T) {
 
 	claims := w.claims(three)
 	result, err := w.svc.ChangePassword(auth.WithCaller(t.Context(), phone), phone, claims, auth.ChangePasswordInput{
-		CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("another sentence of words"),
+		CurrentPassword: secret.New(goodPassword), NewPassword: secret.New("an even better sentence of words"),
 	})
 	w.must(err)
 	changed, ok := result.(*auth.ChangePasswordPayload)
