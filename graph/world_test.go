@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func newWorld(t testing.TB) *world {
 	rows, store := ledger.New(w.db, w.clock.now), memstore.New(w.clock.now)
 	feed := revocation.NewLocal(w.clock.now)
 	material := []byte("0123456789abcdef0123456789abcdef")
-	devices, err := device.NewKeyring(w.clock.now, material)
+	devices, err := device.NewKeyring(w.clock.now, 0, material)
 	w.must(err)
 	w.accounts = &auth.Accounts{Users: w.users, Ledger: rows, Store: store, Feed: feed}
 	key, err := token.GenerateKey(token.EdDSA)
@@ -91,11 +92,13 @@ func newWorld(t testing.TB) *world {
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 16)
 	w.must(err)
 	log := logtest.New(t)
+	live := new(atomic.Pointer[auth.Keys])
+	live.Store(&auth.Keys{Refresh: ring, Issuer: issuer, Verifier: verifier, Devices: devices})
 	service, err := auth.New(auth.Config{
-		Users: w.users, Ledger: rows, Store: store, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
+		Users: w.users, Ledger: rows, Store: store, Keys: live, Hasher: hasher,
 		Feed: feed, Revoked: revocation.NewSet(w.clock.now),
-		Policy:  session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
-		Devices: devices, Audit: audit.New(audit.Config{Log: log, Now: w.clock.now}),
+		Policy:   session.Policy{Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20},
+		Audit:    audit.New(audit.Config{Log: log, Now: w.clock.now}),
 		Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
 		LoginRate: throttle.Rate{Burst: 30, Every: 2 * time.Second}, LoginSchedule: throttle.Schedule{{Failures: 5, Pause: 30 * time.Second}},
 		RefreshRate:    throttle.Rate{Burst: 600, Every: 100 * time.Millisecond},

@@ -28,6 +28,11 @@ const (
 	UserRoleChanged Name = "user.role_changed"
 	UserUnlocked    Name = "user.unlocked" // an operator forgot its failed logins
 
+	KeyPublished Name = "key.published" // with its kind and id, as of all four
+	KeyActivated Name = "key.activated" // it makes new tokens from now on
+	KeyRetired   Name = "key.retired"   // its last token has expired, or it was taken away
+	KeyRevoked   Name = "key.revoked"   // its tokens are refused
+
 	RequestCrossOriginRejected Name = "request.cross_origin_rejected"
 	RequestOperationLimit      Name = "request.operation_limit"
 
@@ -51,6 +56,7 @@ func Names() []Name {
 		SessionCreated, SessionRevoked, SessionEvicted, SessionExpired, SessionRecovered,
 		SessionReuseDetected, SessionBindingMismatch, SessionTokenForged,
 		PasswordChanged, UserAdded, UsersImported, UserDisabled, UserEnabled, UserDeleted, UserRoleChanged, UserUnlocked,
+		KeyPublished, KeyActivated, KeyRetired, KeyRevoked,
 		RequestCrossOriginRejected, RequestOperationLimit,
 		StoreUnavailable, FeedStale, FeedRecovered, FeedReset, AccessFailOpen,
 		ConfigRefused, ServerStarted, ServerReady, ServerStopped,
@@ -70,7 +76,7 @@ const (
 // Severity is what the event weighs.
 func (n Name) Severity() Severity {
 	switch n {
-	case SessionReuseDetected, SessionTokenForged, AccessFailOpen, ConfigRefused:
+	case SessionReuseDetected, SessionTokenForged, AccessFailOpen, ConfigRefused, KeyRevoked:
 		return Critical
 	case LoginThrottled, LoginOverloaded, SessionRecovered, SessionBindingMismatch, UserRoleChanged,
 		RequestCrossOriginRejected, RequestOperationLimit, StoreUnavailable, FeedStale, FeedReset:

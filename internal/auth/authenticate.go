@@ -18,7 +18,7 @@ func (s *Service) Authenticate(ctx context.Context, c Caller) (*token.Claims, er
 	case c.AccessToken.IsEmpty():
 		return nil, ErrTokenMissing
 	}
-	claims, err := s.Verifier.Verify(c.AccessToken)
+	claims, err := s.Keys.Load().Verifier.Verify(c.AccessToken)
 	switch {
 	case errors.Is(err, token.ErrExpired):
 		return nil, ErrTokenExpired

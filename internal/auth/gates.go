@@ -49,7 +49,7 @@ type attempt struct {
 func (s *Service) loginLane(c Caller, in LoginInput) *attempt {
 	a := &attempt{lane: throttle.Lane{Account: s.account(in.Email)}}
 	for _, text := range s.proofs(c, in) {
-		if proof, ok := s.Devices.Parse(text); ok {
+		if proof, ok := s.Keys.Load().Devices.Parse(text); ok {
 			a.proof, a.proven = proof, true
 			a.lane.Device = proof.DeviceID.String()
 			break
@@ -72,7 +72,7 @@ func (s *Service) proofs(c Caller, in LoginInput) []secret.Text {
 // deviceOf is the device that a browser proves to be, to have its proof renewed.
 func (s *Service) deviceOf(c Caller, u user.User) *attempt {
 	for _, text := range c.DeviceCookies[:min(len(c.DeviceCookies), maxProofs)] {
-		if proof, ok := s.Devices.Parse(text); ok && proof.UserID == u.ID {
+		if proof, ok := s.Keys.Load().Devices.Parse(text); ok && proof.UserID == u.ID {
 			return &attempt{proof: proof, proven: true}
 		}
 	}
@@ -98,7 +98,7 @@ func (s *Service) account(email secret.Text) string {
 	if err != nil {
 		name = strings.ToLower(strings.TrimSpace(email.Reveal()))
 	}
-	return s.Devices.Account(name)
+	return s.Keys.Load().Devices.Account(name)
 }
 
 // passwordLane is where a wrong current password counts. Whoever holds a live
@@ -204,7 +204,7 @@ func (s *Service) prove(a *attempt, u user.User) secret.Text {
 	if !a.proven {
 		id = uuid.New()
 	}
-	return s.Devices.Mint(device.Proof{UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion})
+	return s.Keys.Load().Devices.Mint(device.Proof{UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion})
 }
 
 // refreshAllowed is *RateLimitedError where too many refreshes of the caller's

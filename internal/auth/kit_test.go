@@ -205,15 +205,17 @@ func (w *world) restart(keys ...session.Key) {
 	w.must(err)
 	hasher, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 16)
 	w.must(err)
-	devices, err := device.NewKeyring(w.clock.now, refresh.Material)
+	devices, err := device.NewKeyring(w.clock.now, 0, refresh.Material)
 	w.must(err)
 	log := logtest.New(w)
 	w.audit = audit.New(audit.Config{DB: w.db, Log: log, Now: w.clock.now})
 	w.feed = &feed{Local: revocation.NewLocal(w.clock.now)}
+	live := new(atomic.Pointer[auth.Keys])
+	live.Store(&auth.Keys{Refresh: ring, Issuer: issuer, Verifier: verifier, Devices: devices})
 	w.svc, err = auth.New(auth.Config{
-		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: ring, Issuer: issuer, Verifier: verifier, Hasher: hasher,
+		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: live, Hasher: hasher,
 		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
-		Devices: devices, Audit: w.audit, Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
+		Audit: w.audit, Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
 		LoginRate: w.loginRate, LoginSchedule: w.loginSchedule, RefreshRate: w.refreshRate,
 		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: log, Now: w.clock.now,
 	})

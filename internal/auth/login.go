@@ -190,8 +190,9 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 	if err != nil {
 		return nil, fmt.Errorf("auth: drawing a session id: %w", err)
 	}
+	keys := s.Keys.Load()
 	tok := session.Token{
-		KeyID: s.Keys.Newest(), Delivery: delivery,
+		KeyID: keys.Refresh.Newest(), Delivery: delivery,
 		UserID: u.ID, SessionID: id, Secret: session.NewSecret(), Generation: 1,
 	}
 	now := s.Now().Truncate(time.Millisecond)
@@ -205,11 +206,11 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation, TurnedAt: now,
 	}
 	// Signed before anything is written: nothing is begun that cannot be handed out.
-	access, err := s.Issuer.Issue(u.ID, id, state.Role, now)
+	access, err := keys.Issuer.Issue(u.ID, id, state.Role, now)
 	if err != nil {
 		return nil, fmt.Errorf("auth: signing an access token: %w", err)
 	}
-	refresh, err := s.Keys.Mint(tok)
+	refresh, err := keys.Refresh.Mint(tok)
 	if err != nil {
 		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}
@@ -242,8 +243,9 @@ func (s *Service) warm(ctx context.Context, state session.State) error {
 // endReplaced ends the sessions whose refresh cookies came along with a login:
 // the new cookie takes their place.
 func (s *Service) endReplaced(ctx context.Context, c Caller) {
+	keys := s.Keys.Load()
 	for _, text := range c.RefreshCookies[:min(len(c.RefreshCookies), maxRelogins)] {
-		tok, err := s.Keys.Parse(text)
+		tok, err := keys.Refresh.Parse(text)
 		if err != nil || tok.Delivery != session.DeliveryCookie {
 			continue
 		}

@@ -23,7 +23,7 @@ func (s *Service) Logout(ctx context.Context, c Caller, in *LogoutInput) (*Logou
 	if err != nil {
 		return nil, err
 	}
-	tok, err := s.Keys.Parse(text)
+	tok, err := s.Keys.Load().Refresh.Parse(text)
 	switch {
 	case errors.Is(err, session.ErrUnknownKey): // another node may know it
 		return nil, answer(session.UnknownKey)

@@ -353,10 +353,10 @@ func TestRolledBackRevocationDiesWithinSecondsOfAWrite(t *testing.T) {
 func TestForgedTokenWithTheLedgerDown(t *testing.T) {
 	each(t, func(w *world) {
 		c := w.login(phone)
-		tok, err := w.svc.Keys.Parse(c.token)
+		tok, err := w.svc.Keys.Load().Refresh.Parse(c.token)
 		w.must(err)
 		tok.Secret = session.NewSecret()
-		forged, err := w.svc.Keys.Mint(tok)
+		forged, err := w.svc.Keys.Load().Refresh.Mint(tok)
 		w.must(err)
 		w.dbDown.Store(true)
 		payload, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &forged})

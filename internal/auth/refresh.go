@@ -40,7 +40,8 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 	if err != nil {
 		return nil, session.Rejected, err
 	}
-	tok, err := s.Keys.Parse(text)
+	keys := s.Keys.Load()
+	tok, err := keys.Refresh.Parse(text)
 	if err != nil {
 		outcome := unreadable(err)
 		s.Log.Debug("refresh", "outcome", string(outcome))
@@ -60,7 +61,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		return s.refused(c, tok, session.Tombstone)
 	}
 
-	p := s.present(c, tok, in.AttemptID)
+	p := s.present(c, keys, tok, in.AttemptID)
 	verdict, err := s.Store.Rotate(ctx, p, s.Policy)
 	recovered := false
 	if err == nil && (verdict.Outcome == session.Missing || verdict.Outcome == session.Ahead) {
@@ -72,7 +73,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 	}
 	switch verdict.Outcome {
 	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
-		return s.grant(c, tok, p, verdict, recovered)
+		return s.grant(c, keys, tok, p, verdict, recovered)
 	case session.Reuse, session.BindingMiss:
 		s.theft(ctx, c, verdict)
 	case session.Tombstone:
@@ -85,7 +86,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 }
 
 // present is the token as the store judges it.
-func (s *Service) present(c Caller, tok session.Token, attemptID *secret.Text) session.Presented {
+func (s *Service) present(c Caller, keys *Keys, tok session.Token, attemptID *secret.Text) session.Presented {
 	p := session.Presented{
 		UserID: tok.UserID, SessionID: tok.SessionID,
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation,
@@ -93,15 +94,15 @@ func (s *Service) present(c Caller, tok session.Token, attemptID *secret.Text) s
 		IPAddress: c.ipAddress(), UserAgent: c.UserAgent,
 	}
 	if attemptID != nil {
-		p.Attempt = s.Keys.ClientAttempt(tok, *attemptID)
+		p.Attempt = keys.Refresh.ClientAttempt(tok, *attemptID)
 	} else {
-		p.Attempt = s.Keys.ServerAttempt(tok)
+		p.Attempt = keys.Refresh.ServerAttempt(tok)
 	}
 	return p
 }
 
 // grant hands out the tokens of a verdict.
-func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v session.Verdict, recovered bool) (*RefreshTokenPayload, session.Outcome, error) {
+func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Presented, v session.Verdict, recovered bool) (*RefreshTokenPayload, session.Outcome, error) {
 	outcome := v.Outcome
 	if recovered {
 		outcome = session.Recovered
@@ -109,11 +110,11 @@ func (s *Service) grant(c Caller, tok session.Token, p session.Presented, v sess
 	s.log(c, tok, outcome)
 	s.witnessRefresh(c, tok, outcome)
 	s.checkpoints.note(v.State.Checkpoint())
-	access, err := s.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
+	access, err := keys.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: signing an access token: %w", err)
 	}
-	refresh, err := s.Keys.Mint(tok.Next(v.State.Generation))
+	refresh, err := keys.Refresh.Mint(tok.Next(v.State.Generation))
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}

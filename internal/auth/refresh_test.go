@@ -303,10 +303,10 @@ func TestForgedSecret(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		each(t, func(w *world) {
 			c := w.login(phone)
-			tok, err := w.svc.Keys.Parse(c.token)
+			tok, err := w.svc.Keys.Load().Refresh.Parse(c.token)
 			w.must(err)
 			tok.Secret = session.NewSecret()
-			forged, err := w.svc.Keys.Mint(tok)
+			forged, err := w.svc.Keys.Load().Refresh.Mint(tok)
 			w.must(err)
 			if lost {
 				w.hot.flush()
@@ -394,10 +394,10 @@ func TestStoreOutageIsNoLogout(t *testing.T) {
 func TestUnknownSession(t *testing.T) {
 	each(t, func(w *world) {
 		c := w.login(phone)
-		tok, err := w.svc.Keys.Parse(c.token)
+		tok, err := w.svc.Keys.Load().Refresh.Parse(c.token)
 		w.must(err)
 		tok.SessionID = uuid.New()
-		stray, err := w.svc.Keys.Mint(tok)
+		stray, err := w.svc.Keys.Load().Refresh.Mint(tok)
 		w.must(err)
 		c.wants(stray, auth.ErrRefreshUnknown)
 		c.wants(stray, auth.ErrRefreshUnknown)

@@ -12,13 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pawlauth/pawl/internal/audit"
-	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/throttle"
-	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
@@ -32,18 +30,16 @@ const stopTimeout = 5 * time.Second
 
 // Config is what a [Service] is made of. All fields but the marked ones are needed.
 type Config struct {
-	Users    *user.Users
-	Ledger   *ledger.Ledger
-	Store    session.Store
-	Keys     *session.Keyring
-	Issuer   *token.Issuer
-	Verifier *token.Verifier
-	Hasher   *password.Hasher
-	Feed     revocation.Feed
-	Revoked  *revocation.Set
-	Policy   session.Policy
-	Devices  *device.Keyring
-	Audit    *audit.Log
+	Users  *user.Users
+	Ledger *ledger.Ledger
+	Store  session.Store
+	// Keys may be replaced at any time: see [Keys].
+	Keys    *atomic.Pointer[Keys]
+	Hasher  *password.Hasher
+	Feed    revocation.Feed
+	Revoked *revocation.Set
+	Policy  session.Policy
+	Audit   *audit.Log
 
 	// Throttle counts logins and password checks, at LoginRate by network and on
 	// LoginSchedule by account. Refreshes counts failed refreshes at RefreshRate

@@ -128,7 +128,7 @@ func (s *Service) holdsCookieOf(c Caller, ends []session.End) bool {
 	if !c.CookieAllowed || len(c.RefreshCookies) != 1 {
 		return false
 	}
-	tok, err := s.Keys.Parse(c.RefreshCookies[0])
+	tok, err := s.Keys.Load().Refresh.Parse(c.RefreshCookies[0])
 	return err == nil && slices.ContainsFunc(ends, func(e session.End) bool { return e.SessionID == tok.SessionID })
 }
 

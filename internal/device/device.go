@@ -48,9 +48,9 @@ type Proof struct {
 
 // Keyring mints and reads proofs, and names accounts. It is safe for concurrent use.
 type Keyring struct {
-	keys   map[keyID]derived
-	newest keyID
-	now    func() time.Time
+	keys            map[keyID]derived
+	signing, naming keyID
+	now             func() time.Time
 }
 
 type keyID [6]byte
@@ -58,10 +58,11 @@ type keyID [6]byte
 type derived struct{ proof, account []byte }
 
 // NewKeyring derives the keys of proofs from refresh keys (HKDF, RFC 5869),
-// oldest first: at least 32 bytes each. The last one signs.
-func NewKeyring(now func() time.Time, materials ...[]byte) (*Keyring, error) {
-	if len(materials) == 0 {
-		return nil, errors.New("device: no key")
+// oldest first: at least 32 bytes each. The one at the index signing signs; the
+// oldest names accounts, so that a new key renames none.
+func NewKeyring(now func() time.Time, signing int, materials ...[]byte) (*Keyring, error) {
+	if signing < 0 || signing >= len(materials) {
+		return nil, errors.New("device: no key that signs")
 	}
 	ring := &Keyring{keys: make(map[keyID]derived, len(materials)), now: now}
 	for i, material := range materials {
@@ -76,7 +77,13 @@ func NewKeyring(now func() time.Time, materials ...[]byte) (*Keyring, error) {
 			return nil, fmt.Errorf("device: deriving keys: %w", err)
 		}
 		copy(id[:], name)
-		ring.keys[id], ring.newest = derived{proof, account}, id
+		ring.keys[id] = derived{proof, account}
+		if i == 0 {
+			ring.naming = id
+		}
+		if i == signing {
+			ring.signing = id
+		}
 	}
 	return ring, nil
 }
@@ -85,12 +92,12 @@ func NewKeyring(now func() time.Time, materials ...[]byte) (*Keyring, error) {
 func (k *Keyring) Mint(p Proof) secret.Text {
 	raw := make([]byte, 0, size)
 	raw = append(raw, version)
-	raw = append(raw, k.newest[:]...)
+	raw = append(raw, k.signing[:]...)
 	raw = append(raw, p.UserID[:]...)
 	raw = append(raw, p.DeviceID[:]...)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(p.CredentialVersion))
 	raw = binary.BigEndian.AppendUint64(raw, uint64(k.now().Unix()))
-	raw = append(raw, mac(k.keys[k.newest].proof, raw)...)
+	raw = append(raw, mac(k.keys[k.signing].proof, raw)...)
 	return secret.New(prefix + base64.RawURLEncoding.EncodeToString(raw))
 }
 
@@ -126,9 +133,9 @@ func (k *Keyring) Parse(text secret.Text) (Proof, bool) {
 
 // Account is the name under which attempts at an account are counted, whether
 // the account exists or not: an HMAC of its normalised email in hexadecimal, so
-// that no store ever holds what somebody typed. It changes with the newest key.
+// that no store ever holds what somebody typed. It changes with the oldest key.
 func (k *Keyring) Account(normalizedEmail string) string {
-	return hex.EncodeToString(mac(k.keys[k.newest].account, []byte(normalizedEmail)))
+	return hex.EncodeToString(mac(k.keys[k.naming].account, []byte(normalizedEmail)))
 }
 
 func mac(key, data []byte) []byte {

@@ -22,7 +22,7 @@ var (
 
 func ring(t *testing.T, at time.Time, materials ...[]byte) *device.Keyring {
 	t.Helper()
-	k, err := device.NewKeyring(func() time.Time { return at }, materials...)
+	k, err := device.NewKeyring(func() time.Time { return at }, len(materials)-1, materials...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,20 @@ func TestProofs(t *testing.T) {
 		if ok != c.ok || ok && got != want {
 			t.Errorf("%s: got %+v, %t, want %t and %+v", name, got, ok, c.ok, want)
 		}
+	}
+}
+
+// A key that is not used yet verifies, and signs nothing.
+func TestPublishedKey(t *testing.T) {
+	published, err := device.NewKeyring(func() time.Time { return start }, 0, first, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := ring(t, start, first).Parse(published.Mint(proof())); !ok {
+		t.Error("got a proof of the published key, want one of the key in use")
+	}
+	if _, ok := published.Parse(ring(t, start, first, other).Mint(proof())); !ok {
+		t.Error("got a proof refused that another server made with the published key")
 	}
 }
 
@@ -98,18 +112,26 @@ func TestAccounts(t *testing.T) {
 	if a != ring(t, start.Add(time.Hour), first).Account("a@example.com") {
 		t.Error("another server names the account differently")
 	}
+	if a != ring(t, start, first, other).Account("a@example.com") {
+		t.Error("a newer key renames the account")
+	}
 }
 
 func TestKeyringRefuses(t *testing.T) {
+	for _, signing := range []int{-1, 1} {
+		if _, err := device.NewKeyring(time.Now, signing, first); err == nil {
+			t.Errorf("key %d of one: got a ring, want an error", signing)
+		}
+	}
 	for what, materials := range map[string][][]byte{"no key": nil, "a short key": {first, first[:31]}} {
-		if _, err := device.NewKeyring(time.Now, materials...); err == nil {
+		if _, err := device.NewKeyring(time.Now, 0, materials...); err == nil {
 			t.Errorf("%s: got a ring, want an error", what)
 		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	k, err := device.NewKeyring(func() time.Time { return start }, first)
+	k, err := device.NewKeyring(func() time.Time { return start }, 0, first)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -56,6 +56,20 @@ func (l *Ledger) RevokeByID(ctx context.Context, id uuid.UUID, reason session.Re
 	return users[0], ends, nil
 }
 
+// RevokeByKey ends at most limit sessions of a refresh key whose ids are above
+// after, in the order of their ids, and returns their users and the sessions,
+// pair by pair in no order. A full batch means that there may be more: ask again
+// for what is above its largest id. It reads the sessions one by one, which may
+// take minutes.
+func (l *Ledger) RevokeByKey(ctx context.Context, key session.KeyID, after uuid.UUID, limit int, reason session.Reason) ([]uuid.UUID, []session.End, error) {
+	// PostgreSQL may repeat a subquery, and a limit counts anew then: what is
+	// materialized is chosen once.
+	return l.end(ctx, reason, `WITH chosen AS MATERIALIZED (
+			SELECT id FROM sessions WHERE key_id = ? AND id > ? AND revoked_at IS NULL AND expires_at > ?
+			ORDER BY id LIMIT ? `+database.RowLock(l.db, "FOR UPDATE")+`) SELECT id FROM chosen`,
+		key.String(), after, database.At(l.now()), limit)
+}
+
 // ended is what an UPDATE … RETURNING says of a session that it ended.
 type ended struct {
 	ID        uuid.UUID
@@ -63,17 +77,20 @@ type ended struct {
 	ExpiresAt database.Time
 }
 
-// revoke ends the live sessions that where finds, in one statement that locks
-// rows by id, so that two that meet never wait for each other.
+// revoke ends the live sessions that where finds.
 func (l *Ledger) revoke(ctx context.Context, reason session.Reason, where string, args ...any) ([]uuid.UUID, []session.End, error) {
-	now := database.At(l.now())
-	args = append([]any{now, string(reason)}, append(args, now)...)
+	return l.end(ctx, reason, `SELECT id FROM sessions WHERE `+where+` AND revoked_at IS NULL AND expires_at > ?
+			ORDER BY id `+database.RowLock(l.db, "FOR UPDATE"), append(args, database.At(l.now()))...)
+}
+
+// end ends the live sessions whose ids chosen selects, in one statement that
+// locks rows by id, so that two that meet never wait for each other.
+func (l *Ledger) end(ctx context.Context, reason session.Reason, chosen string, args ...any) ([]uuid.UUID, []session.End, error) {
+	args = append([]any{database.At(l.now()), string(reason)}, args...)
 	var rows []ended
 	err := l.db.WithContext(ctx).Raw(`
 		UPDATE sessions SET revoked_at = ?, reason = ?
-		WHERE revoked_at IS NULL AND id IN (
-			SELECT id FROM sessions WHERE `+where+` AND revoked_at IS NULL AND expires_at > ?
-			ORDER BY id `+database.RowLock(l.db, "FOR UPDATE")+`)
+		WHERE revoked_at IS NULL AND id IN (`+chosen+`)
 		RETURNING id, user_id, expires_at`, args...).Scan(&rows).Error
 	if err != nil {
 		return nil, nil, fmt.Errorf("ledger: ending sessions: %w", err)

@@ -65,6 +65,50 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
+// TestRevokeByKey: the sessions of one key, batch by batch.
+func TestRevokeByKey(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx, u, other := t.Context(), w.user(), w.user()
+		mine := []session.State{w.begin(u), w.begin(other), w.begin(u), w.begin(other), w.begin(u)}
+		users := map[uuid.UUID]uuid.UUID{}
+		for _, s := range mine {
+			users[s.ID] = s.UserID
+		}
+		foreign, over := w.state(u), w.begin(u)
+		if err := w.ledger.Begin(ctx, foreign, session.KeyID{9}, 1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.ledger.Revoke(ctx, u.ID, []uuid.UUID{over.ID}, session.ReasonLogout); err != nil {
+			t.Fatal(err)
+		}
+		var all []session.End
+		last := uuid.Nil
+		for _, want := range []int{2, 2, 1, 0} {
+			owners, ends, err := w.ledger.RevokeByKey(ctx, keyID, last, 2, session.ReasonRevoked)
+			if err != nil || len(ends) != want || len(owners) != want {
+				t.Fatalf("got %d ends of %d users (%v), want %d", len(ends), len(owners), err, want)
+			}
+			before := last
+			for i, end := range ends {
+				if users[end.SessionID] != owners[i] {
+					t.Errorf("got user %s of %s, want %s", owners[i], end.SessionID, users[end.SessionID])
+				}
+				if end.SessionID.String() <= before.String() {
+					t.Errorf("got %s in the batch after %s", end.SessionID, before)
+				}
+				if end.SessionID.String() > last.String() {
+					last = end.SessionID
+				}
+			}
+			all = append(all, ends...)
+		}
+		wantEnds(t, "RevokeByKey", all, nil, session.ReasonRevoked, mine...)
+		if w.find(foreign).Ended() || w.find(over).Reason != session.ReasonLogout {
+			t.Error("got the end of a session of another key, or of one that had ended")
+		}
+	})
+}
+
 func TestRevokedSince(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx, u := t.Context(), w.user()

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
 	"github.com/google/uuid"
@@ -120,13 +121,24 @@ type KeyID [6]byte
 // String is the id in hexadecimal.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
+// ParseKeyID reads what [KeyID.String] writes.
+func ParseKeyID(text string) (KeyID, error) {
+	var id KeyID
+	raw, err := hex.DecodeString(text)
+	if err != nil || copy(id[:], raw) != len(id) || len(raw) != len(id) || id.String() != text {
+		return KeyID{}, errors.New("session: not the id of a refresh key: 12 digits, 0-9 and a-f")
+	}
+	return id, nil
+}
+
 // KeyState is where a refresh key stands in its life.
 type KeyState uint8
 
 // The states of a refresh key.
 const (
-	KeyActive  KeyState = iota // verifies; the last active key of a ring signs new sessions
-	KeyRetired                 // refuses: its sessions are over
+	KeyActive    KeyState = iota // verifies; the last active key of a ring signs new sessions
+	KeyPublished                 // verifies, and signs nothing yet: other nodes may use it already
+	KeyRetired                   // refuses: its sessions are over
 )
 
 // Key is one refresh key: at least [MinKeySize] random bytes. It prints as a
@@ -134,6 +146,16 @@ const (
 type Key struct {
 	Material []byte
 	State    KeyState
+}
+
+// ID is the key's name in tokens and in the ledger. It is an error where the
+// key is too short.
+func (k Key) ID() (KeyID, error) {
+	if len(k.Material) < MinKeySize {
+		return KeyID{}, fmt.Errorf("session: a refresh key of %d bytes, at least %d are needed", len(k.Material), MinKeySize)
+	}
+	id, _, err := derive(k)
+	return id, err
 }
 
 // String hides the key.
@@ -152,8 +174,9 @@ func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), 
 // session and generation: minting it again, on any node, gives the same bytes.
 // It is safe for concurrent use.
 type Keyring struct {
-	keys   map[KeyID]derived
-	newest KeyID
+	keys    map[KeyID]derived
+	retired map[KeyID]bool // whose keys are not there any more
+	newest  KeyID
 }
 
 // derived is a key on a ring. The bytes are inside of the functions: package fmt
@@ -188,6 +211,17 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 		return nil, errors.New("session: no active refresh key")
 	}
 	return ring, nil
+}
+
+// WithRetired is the ring with the ids of keys that are over and need not be
+// there any more. An id of a key that is on the ring changes nothing.
+func (k *Keyring) WithRetired(ids ...KeyID) *Keyring {
+	ring := &Keyring{keys: k.keys, newest: k.newest, retired: make(map[KeyID]bool, len(k.retired)+len(ids))}
+	maps.Copy(ring.retired, k.retired)
+	for _, id := range ids {
+		ring.retired[id] = true
+	}
+	return ring
 }
 
 // derive separates the uses of a key (HKDF, RFC 5869).
@@ -232,7 +266,8 @@ func (k *Keyring) Mint(t Token) (secret.Text, error) {
 // asking anyone. Anything but the one spelling that Mint writes is
 // ErrMalformed. A token of a key that is not on the ring is ErrUnknownKey: it
 // may come from a node that loaded its keys earlier, so nothing is known about
-// it. One of a retired key, proven to be genuine, is ErrRetiredKey.
+// it. One of a retired key is ErrRetiredKey, proven to be genuine where the ring
+// has the key.
 func (k *Keyring) Parse(text secret.Text) (Token, error) {
 	var t Token
 	encoded, ok := strings.CutPrefix(text.Reveal(), tokenPrefix)
@@ -256,7 +291,10 @@ func (k *Keyring) Parse(text secret.Text) (Token, error) {
 		return Token{}, ErrMalformed
 	}
 	key, known := k.keys[t.KeyID]
-	if !known {
+	switch {
+	case !known && k.retired[t.KeyID]:
+		return Token{}, ErrRetiredKey
+	case !known:
 		return Token{}, ErrUnknownKey
 	}
 	if !hmac.Equal(key.token(raw[:signedSize]), raw[signedSize:]) {

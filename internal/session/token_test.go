@@ -205,7 +205,9 @@ func TestParseRefusesWhatNoSessionHas(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	retired := func(k session.Key) session.Key { k.State = session.KeyRetired; return k }
+	published := func(k session.Key) session.Key { k.State = session.KeyPublished; return k }
 	old := newRing(t, key(1))
+	id, other := old.Newest(), session.KeyID{1}
 	token := example(old)
 	text := secret.New(mint(t, old, token))
 	forged := secret.New(text.Reveal()[:session.TokenLength-1] + "A")
@@ -222,6 +224,11 @@ func TestKeys(t *testing.T) {
 		{"an older key of the ring", newRing(t, key(1), key(2)), text, nil},
 		{"a key that is not there", newRing(t, key(2)), text, session.ErrUnknownKey},
 		{"a retired key", newRing(t, retired(key(1)), key(2)), text, session.ErrRetiredKey},
+		{"a published key", newRing(t, published(key(1)), key(2)), text, nil},
+		{"a retired key that is not there", newRing(t, key(2)).WithRetired(other, id), text, session.ErrRetiredKey},
+		{"a retired key that is not there, and one more", newRing(t, key(2)).WithRetired(id).WithRetired(other), text, session.ErrRetiredKey},
+		{"another retired key that is not there", newRing(t, key(2)).WithRetired(other), text, session.ErrUnknownKey},
+		{"a ring that has the key that is said to be retired", newRing(t, key(1)).WithRetired(id), text, nil},
 		{"a forged token of a retired key", newRing(t, retired(key(1)), key(2)), forged, session.ErrMalformed},
 	} {
 		if _, err := c.ring.Parse(c.text); !errors.Is(err, c.want) {
@@ -236,6 +243,27 @@ func TestKeys(t *testing.T) {
 	}
 	if newRing(t, key(2), retired(key(1))).Newest() != newRing(t, key(2)).Newest() {
 		t.Error("Newest: got a retired key, want the last active one")
+	}
+	if newRing(t, key(2), published(key(1))).Newest() != newRing(t, key(2)).Newest() {
+		t.Error("Newest: got a published key, want the last active one")
+	}
+}
+
+func TestKeyIDs(t *testing.T) {
+	id, err := key(1).ID()
+	if err != nil || id != newRing(t, key(1)).Newest() {
+		t.Errorf("got %s (%v), want that of the ring", id, err)
+	}
+	if _, err := (session.Key{Material: make([]byte, session.MinKeySize-1)}).ID(); err == nil {
+		t.Error("the id of a short key: got none refused")
+	}
+	if got, err := session.ParseKeyID(id.String()); err != nil || got != id {
+		t.Errorf("ParseKeyID: got %s (%v), want %s", got, err, id)
+	}
+	for _, text := range []string{"", "0102030405", "01020304050607", "0102030405fF", "0102030405zz", " 102030405060"} {
+		if _, err := session.ParseKeyID(text); err == nil {
+			t.Errorf("ParseKeyID of %q: got an id, want an error", text)
+		}
 	}
 }
 

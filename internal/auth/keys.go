@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pawlauth/pawl/internal/device"
+	"github.com/pawlauth/pawl/internal/ledger"
+	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
+)
+
+// Keys are what tokens and proofs are made and judged with at one moment. A verb
+// takes them once and keeps them to its end, so that a change in between never
+// leaves it without the key of its own token.
+type Keys struct {
+	Refresh  *session.Keyring
+	Issuer   *token.Issuer
+	Verifier *token.Verifier
+	Devices  *device.Keyring
+}
+
+const (
+	withdrawBatch = 500
+	// withdrawWaits is for how many storeTimeouts after its withdrawal a key is
+	// looked for in the ledger: a session that took it before may begin one later.
+	withdrawWaits = 2
+	// withdrawPatience bounds one statement: it may read the whole ledger.
+	withdrawPatience = 10 * time.Minute
+)
+
+// Withdraw ends the sessions of refresh keys that [Config.Keys] does not accept
+// any more, also those that were beginning when they were withdrawn. It returns
+// when that is done, or when ctx ends, and repeats what a store did not take.
+func (s *Service) Withdraw(ctx context.Context, keys ...session.KeyID) {
+	ended := func(ctx context.Context, userID uuid.UUID, ends []session.End) {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		s.endings.end(ctx, userID, ends, toOperators|toStore)
+	}
+	for waited := 0; ; waited++ {
+		err := endOfKeys(ctx, s.Ledger, keys, ended)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("store unavailable", "operation", "ending the sessions of a revoked key", "error", err)
+		}
+		if err == nil && waited >= withdrawWaits {
+			return
+		}
+		select {
+		case <-time.After(storeTimeout):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// endOfKeys ends the sessions of refresh keys in the ledger, batch by batch, and
+// hands over what ended of each user.
+func endOfKeys(ctx context.Context, rows *ledger.Ledger, keys []session.KeyID, ended func(context.Context, uuid.UUID, []session.End)) error {
+	for _, key := range keys {
+		for last, more := uuid.Nil, true; more; {
+			patient, cancel := context.WithTimeout(ctx, withdrawPatience)
+			users, ends, err := rows.RevokeByKey(patient, key, last, withdrawBatch, session.ReasonRevoked)
+			cancel()
+			if err != nil {
+				return err
+			}
+			byUser := make(map[uuid.UUID][]session.End)
+			for i, end := range ends {
+				byUser[users[i]] = append(byUser[users[i]], end)
+				if bytes.Compare(end.SessionID[:], last[:]) > 0 {
+					last = end.SessionID
+				}
+			}
+			for userID, ends := range byUser {
+				ended(ctx, userID, ends)
+			}
+			more = len(ends) == withdrawBatch
+		}
+	}
+	return nil
+}
+
+// RevokeKey ends the sessions of a refresh key. Running servers do the same as
+// soon as they know that it is revoked, with those that they are beginning.
+func (a *Accounts) RevokeKey(ctx context.Context, key session.KeyID) (Effect, error) {
+	told := *a
+	total := Effect{AtOnce: a.Store != nil && a.Feed != nil}
+	err := endOfKeys(ctx, a.Ledger, []session.KeyID{key}, func(ctx context.Context, userID uuid.UUID, ends []session.End) {
+		effect := told.spread(ctx, userID, ends)
+		total.Ended = append(total.Ended, effect.Ended...)
+		total.AtOnce = total.AtOnce && effect.AtOnce
+		if effect.Delay != nil { // a store that is down is not asked for every user
+			total.Delay = errors.Join(total.Delay, effect.Delay)
+			told.Store, told.Feed = nil, nil
+		}
+	})
+	return total, err
+}

@@ -1,0 +1,124 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pawlauth/pawl/internal/auth"
+	"github.com/pawlauth/pawl/internal/session"
+)
+
+// keysWith are the keys of the world with another ring of refresh keys.
+func (w *world) keysWith(refreshKeys ...session.Key) *auth.Keys {
+	w.Helper()
+	ring, err := session.NewKeyring(refreshKeys...)
+	w.must(err)
+	keys := *w.svc.Keys.Load()
+	keys.Refresh = ring
+	return &keys
+}
+
+// TestKeysAreReplaced: sessions of the old key go on, new ones use the new key,
+// and a published key makes nothing.
+func TestKeysAreReplaced(t *testing.T) {
+	each(t, func(w *world) {
+		first, second := refresh, session.Key{Material: []byte("another key of thirty-two bytes!")}
+		c := w.login(phone)
+		second.State = session.KeyPublished
+		w.svc.Keys.Store(w.keysWith(first, second))
+		old := w.login(phone)
+		second.State = session.KeyActive
+		w.svc.Keys.Store(w.keysWith(first, second))
+		fresh := w.login(phone)
+		for _, c := range []*client{c, old, fresh} {
+			c.refresh()
+			c.turn()
+			c.authenticates(nil)
+		}
+		if got, want := fresh.inLedger(false, "").KeyID, w.svc.Keys.Load().Refresh.Newest(); got != want {
+			t.Errorf("a new session: got key %s, want %s", got, want)
+		}
+		if got, want := old.inLedger(false, "").KeyID, w.keysWith(first).Refresh.Newest(); got != want {
+			t.Errorf("a session from before the activation: got key %s, want %s", got, want)
+		}
+	})
+}
+
+// TestWithdraw: the sessions of a revoked key end, and so do those that began
+// while it was revoked; others go on.
+func TestWithdraw(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := w.svc.Keys.Load()
+	mine := w.login(phone)
+	first, second := refresh, session.Key{Material: []byte("another key of thirty-two bytes!")}
+	withdrawn := before.Refresh.Newest()
+	first.State = session.KeyRetired
+	after := w.keysWith(first, second)
+	w.svc.Keys.Store(after)
+	other := w.login(phone)
+
+	w.dbDown.Store(true) // it is tried again
+	done := make(chan struct{})
+	go func() {
+		w.svc.Withdraw(t.Context(), withdrawn)
+		close(done)
+	}()
+	w.svc.Keys.Store(before) // of a login that took the keys before
+	w.dbDown.Store(false)
+	late := w.login(phone)
+	w.svc.Keys.Store(after)
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("got no end of Withdraw within a minute")
+	}
+	for name, c := range map[string]*client{"the session of the key": mine, "the one that was beginning": late} {
+		t.Run(name, func(*testing.T) {
+			c.wants(c.token, auth.ErrRefreshRevoked)
+			c.authenticates(auth.ErrSessionRevoked)
+			c.inLedger(true, session.ReasonRevoked)
+		})
+	}
+	other.refresh()
+	other.authenticates(nil)
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w.svc.Withdraw(stopped, withdrawn) // returns
+}
+
+// TestRevokeKey: an operator ends the sessions of a key, of all users, by batches.
+func TestRevokeKey(t *testing.T) {
+	each(t, func(w *world) {
+		accounts := &auth.Accounts{Users: w.users, Ledger: w.ledger, Store: w.hot, Feed: w.svc.Feed}
+		a, b := w.login(phone), w.login(browser)
+		key := w.svc.Keys.Load().Refresh.Newest()
+		effect, err := accounts.RevokeKey(w.Context(), session.KeyID{1})
+		if err != nil || len(effect.Ended) != 0 {
+			t.Errorf("an unknown key: got %v (%v), want nothing ended", effect.Ended, err)
+		}
+		w.hot.down.Store(true)
+		effect, err = accounts.RevokeKey(w.Context(), key)
+		if err != nil || len(effect.Ended) != 2 || effect.AtOnce || effect.Delay == nil {
+			t.Errorf("without a store: got %+v (%v), want both ended, later", effect, err)
+		}
+		w.hot.down.Store(false)
+		c := w.login(phone)
+		effect, err = accounts.RevokeKey(w.Context(), key)
+		if err != nil || len(effect.Ended) != 1 || !effect.AtOnce || effect.Ended[0] != c.id {
+			t.Errorf("got %+v (%v), want %v ended at once", effect, err, c.id)
+		}
+		c.wants(c.token, auth.ErrRefreshRevoked)
+		w.must(w.svc.TakeOver(w.Context(), w.clock.now().Add(-time.Hour)))
+		a.wants(a.token, auth.ErrRefreshRevoked)
+		b.wants(b.token, auth.ErrRefreshRevoked)
+		w.dbDown.Store(true)
+		if _, err = accounts.RevokeKey(w.Context(), key); !errors.Is(err, errDown) {
+			t.Errorf("without a ledger: got %v, want its error", err)
+		}
+		w.dbDown.Store(false)
+	})
+}
