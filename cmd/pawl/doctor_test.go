@@ -115,7 +115,7 @@ func TestDoctorSettings(t *testing.T) {
 			"settings": "ok all can be read", "PAWL_ISSUER": "ok https URL", "PAWL_ALLOWED_ORIGINS": "ok listed: 1", "PAWL_COOKIE_SAMESITE": "ok HTTPS",
 			"PAWL_TRUSTED_PROXIES": "ok proxies: 2", "PAWL_EXPLORER": "ok off", "PAWL_INTROSPECTION": "ok off", "PAWL_REVOCATION_FAIL": "ok refused",
 			"PAWL_LOGIN_NETWORK_RATE": "ok on", "PAWL_LOGIN_ACCOUNT_SCHEDULE": "ok on", "PAWL_LOGIN_MIN_DURATION": "ok floor", "PAWL_REFRESH_NETWORK_RATE": "ok counted",
-			"PAWL_KEYS_DIR": "ok signing keys: 1 (EdDSA), refresh keys: 1", "keys.age": "ok made at 20",
+			"PAWL_KEYS_DIR": "ok signing keys: 1 (EdDSA), refresh keys: 1", "keys.age": "ok in use since 20",
 			"database.reach": "ok SQLite answers", "database.schema": "ok current", "database.rights": "ok written", "PAWL_SESSION_STORE": "ok one server",
 		}},
 		{"lax", []string{
@@ -214,15 +214,16 @@ func TestDoctorKeys(t *testing.T) {
 	}
 	old := filepath.Join(env["PAWL_KEYS_DIR"], "access-20200229T000000Z.pem")
 	move(key[0], old)
-	doctor(t, dir, env).says("keys.age", "warning days ago")
+	doctor(t, dir, env).says("keys.age", "warning pawl keys rotate access")
 	nameless := filepath.Join(env["PAWL_KEYS_DIR"], "access-1.pem")
 	move(old, nameless)
-	doctor(t, dir, env).says("keys.age", "ok does not say when")
-	if err := os.Chmod(nameless, 0o640); err != nil {
+	doctor(t, dir, env).says("PAWL_KEYS_DIR", "problem access-1.pem: the name must say")
+	move(nameless, old)
+	if err := os.Chmod(old, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	d := doctor(t, dir, env)
-	d.says("PAWL_KEYS_DIR", "problem access-1.pem: others can read this key")
+	d.says("PAWL_KEYS_DIR", "problem access-20200229T000000Z.pem: others can read this key")
 	d.nothingOf("keys.age")
 }
 

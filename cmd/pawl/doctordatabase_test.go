@@ -134,7 +134,7 @@ func TestDoctorWithStoresDown(t *testing.T) {
 	d := doctor(t, dir, with(env, "PAWL_DATABASE_URL", proxy.Through(database)))
 	d.says("database.reach", "problem no good answer: nothing within 3s; nothing else was asked")
 	d.says("redis.rights", "ok scripts")
-	d.says("keys.age", "ok made at")
+	d.says("keys.age", "ok in use since")
 	if d.took > lookTime {
 		t.Errorf("with PostgreSQL hung: took %s, want %s at most", d.took, lookTime)
 	}

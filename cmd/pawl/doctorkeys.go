@@ -12,32 +12,32 @@ const oldKey = 365 * 24 * time.Hour
 // signs.
 func examineKeys(dir string, now func() time.Time) []finding {
 	const check = "PAWL_KEYS_DIR"
-	files, err := loadKeys(dir)
+	set, err := keysAt(dir, now())
 	if err == nil {
-		_, _, err = files.rings()
+		_, err = set.signing()
 	}
 	if err == nil {
-		_, err = files.devices(now)
+		_, err = set.refreshing()
+	}
+	if err == nil {
+		_, err = set.devices(now)
 	}
 	if err != nil {
 		return []finding{{problem, check, err.Error(), ""}}
 	}
-	signing := files.access[len(files.access)-1]
+	signing := set.inUse(accessKind)
 	return []finding{
-		{fine, check, fmt.Sprintf("signing keys: %d (%s), refresh keys: %d; nobody else can read them", len(files.access), signing.key.Algorithm(), len(files.refresh)), ""},
-		keyAge(keyCreated(signing.file), now()),
+		{fine, check, fmt.Sprintf("signing keys: %d (%s), refresh keys: %d; nobody else can read them",
+			len(set.accepted(accessKind)), signing.access.Algorithm(), len(set.accepted(refreshKind))), ""},
+		keyAge(signing.from, now()),
 	}
 }
 
-// keyAge judges when the signing key was made, as [keyCreated] spells it.
-func keyAge(created string, now time.Time) finding {
+// keyAge judges since when the signing key is in use.
+func keyAge(from, now time.Time) finding {
 	const check = "keys.age"
-	at, err := time.Parse(time.RFC3339, created)
-	switch {
-	case err != nil:
-		return finding{fine, check, "the signing key's file name does not say when it was made", ""}
-	case now.Sub(at) > oldKey:
-		return finding{warning, check, fmt.Sprintf("the signing key was made %d days ago", int(now.Sub(at).Hours()/24)), "make a new one each year"}
+	if now.Sub(from) > oldKey {
+		return finding{warning, check, fmt.Sprintf("the signing key is in use for %d days", int(now.Sub(from).Hours()/24)), "publish the next one with: pawl keys rotate access"}
 	}
-	return finding{fine, check, "the signing key was made at " + when(at), ""}
+	return finding{fine, check, "the signing key is in use since " + when(from), ""}
 }

@@ -10,12 +10,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	pawl "github.com/pawlauth/pawl/cmd/pawl"
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -31,6 +33,7 @@ func TestEventsAreTold(t *testing.T) {
 	p.peopleDoThings()
 	p.thievesDoThings()
 	p.operatorsDoThings()
+	p.keysTurn()
 	p.storesFail()
 	p.server.stop()
 
@@ -176,6 +179,37 @@ func (p *plant) operatorsDoThings() {
 	for _, args := range []string{"role imported@example.com ADMIN", "unlock imported@example.com", "disable imported@example.com", "enable imported@example.com", "delete imported@example.com"} {
 		operate(p.t, p.dir, p.env, "", append([]string{"user"}, strings.Fields(args)...)...)
 	}
+}
+
+// keysTurn lets a key go from its publication to its revocation, and the one
+// before it to its end.
+func (p *plant) keysTurn() {
+	p.t.Helper()
+	look := func(name audit.Name) {
+		p.t.Helper()
+		if err := p.server.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			p.t.Fatal(err)
+		}
+		p.logged(name)
+	}
+	operate(p.t, p.dir, p.env, "", "keys", "rotate", "access")
+	look(audit.KeyPublished)
+	names, err := filepath.Glob(filepath.Join(p.env["PAWL_KEYS_DIR"], "access-*.pem"))
+	if err != nil || len(names) != 2 {
+		p.t.Fatalf("got %q (%v), want two keys", names, err)
+	}
+	for i, year := range []string{"2020", "2021"} {
+		if err := os.Rename(names[i], filepath.Join(p.env["PAWL_KEYS_DIR"], "access-"+year+"0101T000000Z.pem")); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	look(audit.KeyRetired)
+	key, err := pawl.KeyID(p.env["PAWL_KEYS_DIR"], "access-20210101T000000Z.pem")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	operate(p.t, p.dir, p.env, "", "keys", "revoke", "--", key)
+	look(audit.KeyRevoked)
 }
 
 func (p *plant) storesFail() {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
 )
@@ -23,21 +22,42 @@ const (
 	minDistinct  = 16 // different bytes in a random key of 32: fewer never happens
 )
 
-// keyFiles are the keys of a folder, oldest first by file name:
-// access-TIME.pem (PKCS#8) and refresh-TIME.key.
+// keyKind is what keys are for.
+type keyKind string
+
+const (
+	accessKind  keyKind = "access"  // access-TIME.pem (PKCS#8): signs access tokens
+	refreshKind keyKind = "refresh" // refresh-TIME.key: makes refresh tokens
+)
+
+// suffix is how files with keys of the kind end.
+func (k keyKind) suffix() string {
+	if k == accessKind {
+		return ".pem"
+	}
+	return ".key"
+}
+
+// file is the name of a key that is used from a moment on.
+func (k keyKind) file(from time.Time) string {
+	return string(k) + "-" + from.UTC().Format(keyTime) + k.suffix()
+}
+
+// keyFile is a key of a folder.
+type keyFile struct {
+	kind    keyKind
+	id      string
+	file    string
+	from    time.Time   // when it is used first, as the name says
+	revoked time.Time   // zero: it is not
+	access  token.Key   // of the access kind
+	refresh session.Key // of the refresh kind
+}
+
+// keyFiles are the keys of a folder, oldest first.
 type keyFiles struct {
-	access  []accessKey
-	refresh []refreshKey
-}
-
-type accessKey struct {
-	file string
-	key  token.Key
-}
-
-type refreshKey struct {
-	file string
-	key  session.Key
+	access, refresh []keyFile
+	marks           []keyMark
 }
 
 // exampleKeys are private keys that everybody knows, by thumbprint: those of
@@ -49,34 +69,64 @@ var exampleKeys = [...]string{ //nolint:gochecknoglobals // a table, never writt
 	"oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
 }
 
-// loadKeys reads every key of a folder. It refuses files that others can read,
-// short, weak, doubled and example keys, and names the file, never the folder.
+// loadKeys reads every key and mark of a folder. It refuses files that others can
+// read, short, weak, doubled and example keys, and names the file, never the
+// folder.
 func loadKeys(dir string) (keyFiles, error) {
 	var keys keyFiles
-	names, err := keyNames(dir)
+	names, marks, err := keyNames(dir)
 	if err != nil {
 		return keys, err
 	}
+	if keys.marks, err = readMarks(marks); err != nil {
+		return keys, err
+	}
+	files := make(map[string]string, len(names)) // by id
 	for _, name := range names {
-		text, err := readPrivate(filepath.Join(dir, name))
+		key, err := readKey(dir, name)
 		if err != nil {
 			return keys, fmt.Errorf("%s: %w", name, err)
 		}
-		if strings.HasSuffix(name, ".pem") {
-			key, err := readAccess(text)
-			if err != nil {
-				return keys, fmt.Errorf("%s: %w", name, err)
-			}
-			keys.access = append(keys.access, accessKey{name, key})
-			continue
+		if other, dup := files[key.id]; dup {
+			return keys, fmt.Errorf("%s: is the key of %s twice; move one of them away", name, other)
 		}
-		key, err := readRefresh(text)
-		if err != nil {
-			return keys, fmt.Errorf("%s: %w", name, err)
+		files[key.id] = name
+		key.revoked = revokedAt(keys.marks, key.kind, key.id)
+		if key.kind == accessKind {
+			keys.access = append(keys.access, key)
+		} else {
+			keys.refresh = append(keys.refresh, key)
 		}
-		keys.refresh = append(keys.refresh, refreshKey{name, key})
 	}
 	return keys, keys.complete()
+}
+
+// readKey reads one key.
+func readKey(dir, name string) (keyFile, error) {
+	key := keyFile{kind: refreshKind, file: name}
+	if strings.HasPrefix(name, string(accessKind)) {
+		key.kind = accessKind
+	}
+	stem := strings.TrimSuffix(strings.TrimPrefix(name, string(key.kind)+"-"), key.kind.suffix())
+	var err error
+	if key.from, err = time.Parse(keyTime, stem); err != nil {
+		return key, errors.New("the name must say from when the key is used, as in " + key.kind.file(time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)))
+	}
+	text, err := readPrivate(filepath.Join(dir, name))
+	if err != nil {
+		return key, err
+	}
+	if key.kind == accessKind {
+		key.access, err = readAccess(text)
+		key.id = key.access.ID()
+		return key, err
+	}
+	if key.refresh, err = readRefresh(text); err != nil {
+		return key, err
+	}
+	id, err := key.refresh.ID()
+	key.id = id.String()
+	return key, err
 }
 
 // restore is what to do about a key that is there and cannot be used.
@@ -96,49 +146,25 @@ func (k keyFiles) complete() error {
 	return nil
 }
 
-// rings are the keyrings of the folder: the newest key signs, the others are
-// accepted.
-func (k keyFiles) rings() (*token.Keyring, *session.Keyring, error) {
-	var others []token.Key
-	for _, a := range k.access[:len(k.access)-1] {
-		others = append(others, a.key)
-	}
-	access, err := token.NewKeyring(k.access[len(k.access)-1].key, others...)
-	if err != nil {
-		return nil, nil, err
-	}
-	refresh := make([]session.Key, len(k.refresh))
-	for i, r := range k.refresh {
-		refresh[i] = r.key
-	}
-	ring, err := session.NewKeyring(refresh...)
-	return access, ring, err
-}
-
-// devices is the keyring of device proofs and account names.
-func (k keyFiles) devices(now func() time.Time) (*device.Keyring, error) {
-	materials := make([][]byte, len(k.refresh))
-	for i, r := range k.refresh {
-		materials[i] = r.key.Material
-	}
-	return device.NewKeyring(now, materials...)
-}
-
-// keyNames lists the key files of a folder, sorted by name.
-func keyNames(dir string) ([]string, error) {
+// keyNames lists the files of a folder with keys, and those that mark keys which
+// are over, each sorted by name.
+func keyNames(dir string) (keys, marks []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("the folder cannot be read: %w", bare(err))
+		return nil, nil, fmt.Errorf("the folder cannot be read: %w", bare(err))
 	}
-	var names []string
 	for _, e := range entries {
-		access, _ := filepath.Match("access-*.pem", e.Name())
-		refresh, _ := filepath.Match("refresh-*.key", e.Name())
-		if access || refresh {
-			names = append(names, e.Name())
+		name := e.Name()
+		access, _ := filepath.Match("access-*.pem", name)
+		refresh, _ := filepath.Match("refresh-*.key", name)
+		switch {
+		case access || refresh:
+			keys = append(keys, name)
+		case strings.HasPrefix(name, markRevoked) || strings.HasPrefix(name, markRetired):
+			marks = append(marks, name)
 		}
 	}
-	return names, nil
+	return keys, marks, nil
 }
 
 func readPrivate(path string) ([]byte, error) {

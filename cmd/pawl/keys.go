@@ -1,14 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
+	"slices"
 	"text/tabwriter"
 	"time"
 
-	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/token"
 )
 
@@ -35,11 +35,9 @@ func (c *keysInitCmd) Run(io streams) error {
 	if err != nil {
 		return err
 	}
-	var r reader
-	alg := oneOf(&r, "--alg", c.Alg, choices[token.Algorithm]{
-		{"EdDSA", token.EdDSA}, {"ES256", token.ES256}, {"RS256", token.RS256}})
-	if r.err != nil {
-		return usageError{r.err}
+	alg, err := parseAlg(c.Alg)
+	if err != nil {
+		return err
 	}
 	names, err := makeKeys(dir, alg, time.Now())
 	if errors.Is(err, errHasKeys) && c.IfMissing {
@@ -56,67 +54,86 @@ func (c *keysInitCmd) Run(io streams) error {
 	return nil
 }
 
+// parseAlg reads --alg.
+func parseAlg(text string) (token.Algorithm, error) {
+	var r reader
+	alg := oneOf(&r, "--alg", text, choices[token.Algorithm]{
+		{"EdDSA", token.EdDSA}, {"ES256", token.ES256}, {"RS256", token.RS256}})
+	if r.err != nil {
+		return alg, usageError{r.err}
+	}
+	return alg, nil
+}
+
 type keysListCmd struct {
 	keysFlag `embed:""`
 	jsonFlag `embed:""`
 }
 
-// keyRow is one line of the list.
+// keyRow is one line of the list. Times are RFC 3339, empty where there is none.
 type keyRow struct {
-	Kind    string `json:"kind"` // access or refresh
-	ID      string `json:"id"`
-	Alg     string `json:"alg"`
-	State   string `json:"state"`   // "in use" or "verify-only"
-	Created string `json:"created"` // RFC 3339; empty when the file name does not say
-	File    string `json:"file"`
+	Kind  string `json:"kind"` // access or refresh
+	ID    string `json:"id"`
+	Alg   string `json:"alg"`
+	State string `json:"state"` // published, in use, verify-only, gone or revoked
+	From  string `json:"from"`  // when it is used first
+	Until string `json:"until"` // when it ends, or has ended
+	File  string `json:"file"`  // of the key, or of its mark where the key was removed
 }
 
-// Run lists the keys, newest last.
+// Run lists the keys of each kind, the newest last.
 func (c *keysListCmd) Run(io streams) error {
 	dir, err := c.dir()
 	if err != nil {
 		return err
 	}
-	files, err := loadKeys(dir)
-	if err == nil {
-		_, _, err = files.rings()
-	}
+	set, err := keysAt(dir, time.Now())
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}
-	var rows []keyRow
-	for i, k := range files.access {
-		rows = append(rows, keyRow{"access", k.key.ID(), string(k.key.Algorithm()), keyState(i, len(files.access)), keyCreated(k.file), k.file})
-	}
-	for i, k := range files.refresh {
-		alone, err := session.NewKeyring(k.key)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, keyRow{"refresh", alone.Newest().String(), "HS256", keyState(i, len(files.refresh)), keyCreated(k.file), k.file})
-	}
+	rows := keyRows(set)
 	return c.print(io, rows, func(w *tabwriter.Writer) {
-		_, _ = fmt.Fprintln(w, "KIND\tID\tALG\tSTATE\tCREATED\tFILE")
+		_, _ = fmt.Fprintln(w, "KIND\tID\tALG\tSTATE\tFROM\tUNTIL\tFILE")
 		for _, r := range rows {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Kind, r.ID, r.Alg, r.State, r.Created, r.File)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Kind, r.ID, cmp.Or(r.Alg, "-"), r.State, cmp.Or(r.From, "-"), cmp.Or(r.Until, "-"), r.File)
 		}
 	})
 }
 
-// keyState: the newest of a kind is in use, the others only verify.
-func keyState(i, n int) string {
-	if i == n-1 {
-		return "in use"
+// keyRows are the keys of both kinds, each after those that left a mark alone.
+func keyRows(set keySet) []keyRow {
+	var rows []keyRow
+	for _, kind := range []keyKind{accessKind, refreshKind} {
+		there := set.of(kind)
+		for _, m := range set.marks {
+			if m.kind != kind || slices.ContainsFunc(there, func(k standing) bool { return k.id == m.id }) {
+				continue
+			}
+			state := keyGone
+			if m.revoked {
+				state = keyRevoked
+			}
+			rows = append(rows, keyRow{Kind: string(kind), ID: m.id, State: string(state), Until: moment(m.at), File: m.file})
+		}
+		for _, k := range there {
+			alg := "HS256"
+			if kind == accessKind {
+				alg = string(k.access.Algorithm())
+			}
+			end := k.until
+			if k.state == keyRevoked {
+				end = k.revoked
+			}
+			rows = append(rows, keyRow{string(kind), k.id, alg, string(k.state), moment(k.from), moment(end), k.file})
+		}
 	}
-	return "verify-only"
+	return rows
 }
 
-// keyCreated is the moment in a key's file name.
-func keyCreated(file string) string {
-	_, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(file, ".pem"), ".key"), "-")
-	at, err := time.Parse(keyTime, rest)
-	if err != nil {
+// moment is a time as text, empty for none.
+func moment(at time.Time) string {
+	if at.IsZero() {
 		return ""
 	}
-	return at.Format(time.RFC3339)
+	return at.UTC().Format(time.RFC3339)
 }

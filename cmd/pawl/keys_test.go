@@ -68,8 +68,8 @@ func TestHalfMadeKeys(t *testing.T) {
 		{"empty signing key", ": >$(ls access-*)", "Z.pem: is empty; restore it"},
 		{"half a signing key", "f=$(ls access-*); head -c 60 $f >x; cat x >$f; rm x", "Z.pem: token: no PEM block in the key file; restore it"},
 		{"half a refresh key", "f=$(ls refresh-*); head -c 50 $f >x; cat x >$f; rm x", "is neither base64 nor a PEM block PAWL REFRESH KEY; restore it"},
-		{"a folder", "rm refresh-*; mkdir -m 700 refresh-1.key", "refresh-1.key: cannot be read: is a directory"},
-		{"the same key twice", "cp -p access-* access-2.pem", "twice"},
+		{"a folder", "rm refresh-*; mkdir -m 700 refresh-20260101T000000Z.key", "refresh-20260101T000000Z.key: cannot be read: is a directory"},
+		{"the same key twice", "cp -p access-* access-20260101T000000Z.pem", "twice"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, _ := environment(t)

@@ -61,8 +61,10 @@ type cli struct {
 		Tail auditTailCmd `cmd:"" help:"Print the newest events, and then those that follow, until it is stopped."`
 	} `cmd:"" help:"What happened to accounts, sessions and servers."`
 	Keys struct {
-		Init keysInitCmd `cmd:"" help:"Make the first signing and refresh key. A folder that has keys is left alone."`
-		List keysListCmd `cmd:"" help:"List the keys of a folder."`
+		Init   keysInitCmd   `cmd:"" help:"Make the first signing and refresh key. A folder that has keys is left alone."`
+		List   keysListCmd   `cmd:"" help:"List the keys of a folder, and where each stands."`
+		Rotate keysRotateCmd `cmd:"" help:"Publish the next access or refresh key, which servers use some time later, and remove those that are over."`
+		Revoke keysRevokeCmd `cmd:"" help:"Withdraw a key: end its sessions, or its access tokens."`
 	} `cmd:"" help:"Signing keys and refresh keys."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask /readyz of PAWL_ADDR; for containers."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

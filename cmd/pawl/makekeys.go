@@ -27,29 +27,36 @@ func makeKeys(dir string, alg token.Algorithm, now time.Time) ([]string, error) 
 	if err := checkNoKeys(dir); err != nil {
 		return nil, err
 	}
-	access, err := token.GenerateKey(alg)
+	access, err := newAccess(alg, now)
 	if err != nil {
 		return nil, err
 	}
-	material := make([]byte, session.MinKeySize)
-	_, _ = rand.Read(material) // never fails: crypto/rand ends the program instead
-	stamp := now.UTC().Format(keyTime)
 	// The refresh key comes last: a program that dies in between leaves a folder
 	// without the key whose loss would cost sessions.
-	return placeAll(dir, []keyText{
-		{"access-" + stamp + ".pem", access.PEM()},
-		{"refresh-" + stamp + ".key", pem.EncodeToMemory(&pem.Block{Type: refreshBlock, Bytes: material})},
-	})
+	return placeAll(dir, []keyText{access, newRefresh(now)})
+}
+
+// newAccess draws a signing key that is used from a moment on.
+func newAccess(alg token.Algorithm, from time.Time) (keyText, error) {
+	key, err := token.GenerateKey(alg)
+	return keyText{accessKind.file(from), key.PEM()}, err
+}
+
+// newRefresh draws a refresh key that is used from a moment on.
+func newRefresh(from time.Time) keyText {
+	material := make([]byte, session.MinKeySize)
+	_, _ = rand.Read(material) // never fails: crypto/rand ends the program instead
+	return keyText{refreshKind.file(from), pem.EncodeToMemory(&pem.Block{Type: refreshBlock, Bytes: material})}
 }
 
 func checkNoKeys(dir string) error {
-	names, err := keyNames(dir)
+	names, _, err := keyNames(dir)
 	if err != nil || len(names) == 0 {
 		return err
 	}
 	files, err := loadKeys(dir)
 	if err == nil {
-		_, _, err = files.rings()
+		_, err = files.at(time.Now())
 	}
 	if err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
@@ -92,11 +99,16 @@ func placeAll(dir string, files []keyText) (names []string, err error) {
 		mine = append(mine, path)
 		names = append(names, f.name)
 	}
+	syncFolder(dir)
+	return names, nil
+}
+
+// syncFolder brings the names of a folder to disk; not every system can.
+func syncFolder(dir string) {
 	if folder, err := os.Open(dir); err == nil {
-		_ = folder.Sync() // the names too; not every system can
+		_ = folder.Sync()
 		_ = folder.Close()
 	}
-	return names, nil
 }
 
 // writeTemp writes a file of a passing name that only its owner can read.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,17 +18,14 @@ import (
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/database"
-	"github.com/pawlauth/pawl/internal/device"
 	"github.com/pawlauth/pawl/internal/explorer"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/refreshcookie"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/server"
-	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/telemetry"
 	"github.com/pawlauth/pawl/internal/throttle"
-	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
@@ -46,9 +44,10 @@ type node struct {
 	// ready is called once, when requests are answered. port is the public one.
 	ready func(port int)
 
-	signing      *token.Keyring
-	keys         *session.Keyring
-	devices      *device.Keyring
+	// reload makes the server look at its keys at once; optional.
+	reload <-chan os.Signal
+
+	keys         *liveKeys
 	cookie       *refreshcookie.Cookie
 	deviceCookie *refreshcookie.Cookie
 	hasher       *password.Hasher
@@ -105,13 +104,8 @@ func (n *node) run(ctx context.Context) error {
 
 // build makes what needs neither network nor store.
 func (n *node) build() error {
-	files, err := loadKeys(n.keysDir)
-	if err == nil {
-		n.signing, n.keys, err = files.rings()
-	}
-	if err == nil {
-		n.devices, err = files.devices(time.Now)
-	}
+	n.keys = &liveKeys{dir: n.keysDir, config: n.access, now: time.Now}
+	_, err := n.keys.load()
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}
@@ -131,7 +125,7 @@ func (n *node) face(port int) (err error) {
 	}
 	warn(n.log, browsersServed(n.settings))
 	config := server.Config{
-		JWKS:             n.signing.JWKS,
+		JWKS:             func() []byte { return n.keys.signing.Load().JWKS() },
 		Cookie:           n.cookie,
 		DeviceCookie:     n.deviceCookie,
 		RootToExplorer:   n.developer,
@@ -190,6 +184,7 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var written sync.WaitGroup
 	written.Go(func() { events.Run(behind) })
+	written.Go(func() { n.keys.follow(ctx, n.reload, events, service.Withdraw, n.log) })
 	events.Record(audit.Event{Name: audit.ServerStarted})
 	ran := make(chan error, 1)
 	go func() { ran <- service.Run(behind) }()
@@ -260,27 +255,16 @@ func (n *node) tell(name audit.Name, c auth.Caller) {
 }
 
 func (n *node) service(db *gorm.DB, hot hotState, events *audit.Log) (*auth.Service, error) {
-	issuer, err := token.NewIssuer(n.signing, n.access, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	verifier, err := token.NewVerifier(n.signing, n.access, time.Now)
-	if err != nil {
-		return nil, err
-	}
 	revoked := revocation.NewSet(time.Now)
 	service, err := auth.New(auth.Config{
 		Users:            user.New(db, time.Now),
 		Ledger:           ledger.New(db, time.Now),
 		Store:            hot.store,
-		Keys:             n.keys,
-		Issuer:           issuer,
-		Verifier:         verifier,
+		Keys:             &n.keys.keys,
 		Hasher:           n.hasher,
 		Feed:             hot.feed,
 		Revoked:          revoked,
 		Policy:           n.policy,
-		Devices:          n.devices,
 		Audit:            events,
 		Throttle:         hot.gates,
 		LoginRate:        n.loginRate,

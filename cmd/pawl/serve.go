@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/pawlauth/pawl/internal/secret"
@@ -50,7 +52,10 @@ func (c *serveCmd) serve(io streams) error {
 	tuneMemory(s)
 	ctx, stop := untilSignal()
 	defer stop()
-	n := &node{settings: s, log: newLog(io.err, s), ready: func(int) {}}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	n := &node{settings: s, log: newLog(io.err, s), ready: func(int) {}, reload: reload}
 	return n.run(ctx)
 }
 

@@ -28,7 +28,11 @@ func (c *userUnlockCmd) Run(io streams) error {
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}
-	devices, err := files.devices(time.Now)
+	set, err := files.at(time.Now())
+	if err != nil {
+		return &settingError{"PAWL_KEYS_DIR", err.Error()}
+	}
+	devices, err := set.devices(time.Now)
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}
