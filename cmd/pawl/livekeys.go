@@ -147,28 +147,8 @@ func (l *liveKeys) follow(ctx context.Context, now <-chan os.Signal, events *aud
 		case <-look.C:
 		case <-now:
 		}
-		changes, err := l.load()
-		if err != nil {
-			// It may have been replaced this moment.
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(keysPause):
-			}
-			var more []keyChange
-			more, err = l.load()
-			changes = append(changes, more...)
-		}
-		problem := ""
-		if err != nil {
-			problem = err.Error()
-		}
-		if problem != told && problem != "" {
-			log.Error("the folder of the keys cannot be used; the keys before go on", "event", "key.refused", "setting", "PAWL_KEYS_DIR", "problem", problem)
-		} else if problem != told {
-			log.Info("the folder of the keys can be used again", "event", "key.accepted")
-		}
-		told = problem
+		changes, err := l.loadTwice(ctx)
+		told = tellProblem(log, told, err)
 		for _, c := range changes {
 			events.Record(audit.Event{Name: c.name, Details: map[string]string{"kind": string(c.kind), "key": c.id}})
 			if id, err := session.ParseKeyID(c.id); err == nil && c.kind == refreshKind && c.name == audit.KeyRevoked {
@@ -176,4 +156,37 @@ func (l *liveKeys) follow(ctx context.Context, now <-chan os.Signal, events *aud
 			}
 		}
 	}
+}
+
+// loadTwice loads, and once more where that failed: the folder may have been
+// replaced this moment.
+func (l *liveKeys) loadTwice(ctx context.Context) ([]keyChange, error) {
+	changes, err := l.load()
+	if err == nil {
+		return changes, nil
+	}
+	select {
+	case <-ctx.Done():
+		return changes, nil
+	case <-time.After(keysPause):
+	}
+	more, err := l.load()
+	return append(changes, more...), err
+}
+
+// tellProblem logs a problem with the folder unless it was told, and its end. It
+// returns what is told now.
+func tellProblem(log *slog.Logger, told string, err error) string {
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	switch {
+	case problem == told:
+	case problem != "":
+		log.Error("the folder of the keys cannot be used; the keys before go on", "event", "key.refused", "setting", "PAWL_KEYS_DIR", "problem", problem)
+	default:
+		log.Info("the folder of the keys can be used again", "event", "key.accepted")
+	}
+	return problem
 }
