@@ -12,7 +12,7 @@ import (
 )
 
 // born is when the first keys of the tests were made.
-var born = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var born = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // keysOf makes the first keys of a folder.
 func keysOf(t *testing.T) (dir, access, refresh string) {

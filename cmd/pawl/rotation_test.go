@@ -74,7 +74,7 @@ func (p *pair) inUse(kind string) string {
 // published are the ids of a server's key set.
 func (p *pair) published(url string) []string {
 	p.t.Helper()
-	response, err := http.Get(url + "/.well-known/jwks.json") //nolint:noctx // on this machine
+	response, err := http.Get(url + "/.well-known/jwks.json")
 	if err != nil {
 		p.t.Fatal(err)
 	}
