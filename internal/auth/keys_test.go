@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/session"
 )
@@ -121,4 +123,32 @@ func TestRevokeKey(t *testing.T) {
 		}
 		w.dbDown.Store(false)
 	})
+}
+
+// TestRevokeKeyOfMany: all sessions of a key end, also where they are more than
+// one statement takes.
+func TestRevokeKeyOfMany(t *testing.T) {
+	t.Parallel()
+	const many = 501
+	w := newWorld(t)
+	key := w.svc.Keys.Load().Refresh.Newest()
+	now := w.clock.now()
+	for range many {
+		state := session.State{
+			Session: session.Session{
+				ID: uuid.New(), UserID: w.user.ID, Delivery: session.DeliveryBody,
+				CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(time.Hour),
+			},
+			Role: "USER", SecretHash: session.NewSecret().Hash(), Generation: 1, TurnedAt: now,
+		}
+		w.must(w.ledger.Begin(t.Context(), state, key, w.user.CredentialVersion))
+	}
+	effect, err := (&auth.Accounts{Users: w.users, Ledger: w.ledger}).RevokeKey(t.Context(), key)
+	if err != nil || len(effect.Ended) != many || effect.AtOnce {
+		t.Errorf("got %d ended, at once: %t (%v), want %d, later", len(effect.Ended), effect.AtOnce, err, many)
+	}
+	left, err := w.ledger.ListByUser(t.Context(), w.user.ID)
+	if err != nil || len(left) != 0 {
+		t.Errorf("got %d left (%v), want none", len(left), err)
+	}
 }
