@@ -120,6 +120,16 @@ func TestRevokedKeys(t *testing.T) {
 	if got, _ := pawl.KeyStates(dir, later); got[third] != "verify-only "+later.Add(62*time.Minute).Format(time.RFC3339) || got[fifth] != "in use" {
 		t.Errorf("got %v, want %s to verify from the use of %s on, not from that of the revoked one", got, third, fifth)
 	}
+	// Revoked in the moment in which its time came: the one before is not used again.
+	dir, first, _ = keysOf(t)
+	second = rotate(t, dir, "access", 15*time.Minute, born)
+	used = born.Add(15*time.Minute + time.Second)
+	third = revoke(t, dir, second, used)
+	for _, at := range []time.Time{used, used.Add(time.Second)} {
+		if got, err := pawl.KeyStates(dir, at); err != nil || !strings.HasPrefix(got[first], "verify-only") || got[second] != "revoked" || got[third] != "in use" {
+			t.Errorf("at %s: got %v (%v), want %s to verify and %s in use", at, got, err, first, third)
+		}
+	}
 	// Revoked in the moment in which it was made, and one more in that moment.
 	dir, _, refresh := keysOf(t)
 	second = revoke(t, dir, refresh, born)

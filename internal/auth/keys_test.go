@@ -68,8 +68,16 @@ func TestWithdraw(t *testing.T) {
 		w.svc.Withdraw(t.Context(), withdrawn)
 		close(done)
 	}()
-	w.svc.Keys.Store(before) // of a login that took the keys before
+	time.Sleep(10 * time.Millisecond) // more likely to be refused first
 	w.dbDown.Store(false)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if entry, err := w.ledger.Find(t.Context(), w.user.ID, mine.id); err == nil && entry.Ended() {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("got %+v (%v), want the session ended within a minute", entry, err)
+		}
+	}
+	w.svc.Keys.Store(before) // of a login that took the keys before
 	late := w.login(phone)
 	w.svc.Keys.Store(after)
 	select {
