@@ -62,14 +62,17 @@ func TestWithdraw(t *testing.T) {
 	w.svc.Keys.Store(after)
 	other := w.login(phone)
 
-	w.dbDown.Store(true) // it is tried again
+	w.dbDown.Store(true)
+	brief, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	w.svc.Withdraw(brief, withdrawn) // tries again until it is stopped
+	stop()
+	w.dbDown.Store(false)
+	mine.inLedger(false, "")
 	done := make(chan struct{})
 	go func() {
 		w.svc.Withdraw(t.Context(), withdrawn)
 		close(done)
 	}()
-	time.Sleep(10 * time.Millisecond) // more likely to be refused first
-	w.dbDown.Store(false)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if entry, err := w.ledger.Find(t.Context(), w.user.ID, mine.id); err == nil && entry.Ended() {
 			break
@@ -94,10 +97,6 @@ func TestWithdraw(t *testing.T) {
 	}
 	other.refresh()
 	other.authenticates(nil)
-
-	stopped, stop := context.WithCancel(t.Context())
-	stop()
-	w.svc.Withdraw(stopped, withdrawn) // returns
 }
 
 // TestRevokeKey: an operator ends the sessions of a key, of all users, by batches.
