@@ -84,10 +84,10 @@ func TestEveryFailedRefreshIsCharged(t *testing.T) {
 // altered is the client's newest token with something else in it, and a good MAC.
 func (c *client) altered(change func(tok *session.Token)) secret.Text {
 	c.w.Helper()
-	tok, err := c.w.svc.Keys.Parse(c.token)
+	tok, err := c.w.svc.Keys.Load().Refresh.Parse(c.token)
 	c.w.must(err)
 	change(&tok)
-	text, err := c.w.svc.Keys.Mint(tok)
+	text, err := c.w.svc.Keys.Load().Refresh.Mint(tok)
 	c.w.must(err)
 	return text
 }

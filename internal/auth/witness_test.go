@@ -163,10 +163,10 @@ func TestTheftLeavesAnEvent(t *testing.T) {
 	w.told("a cookie in a body", "session.binding_mismatch user=ada session=channel"+fromThief)
 
 	other := w.enter("forged", phone)
-	tok, err := w.svc.Keys.Parse(other.token)
+	tok, err := w.svc.Keys.Load().Refresh.Parse(other.token)
 	w.must(err)
 	tok.Secret = session.NewSecret()
-	forged, err := w.svc.Keys.Mint(tok)
+	forged, err := w.svc.Keys.Load().Refresh.Mint(tok)
 	w.must(err)
 	w.told("a login", "login.succeeded user=ada session=forged"+fromPhone, "session.created user=ada session=forged"+fromPhone+" details=[delivery:BODY]")
 	thief.wants(forged, auth.ErrRefreshUnknown)
