@@ -127,10 +127,12 @@ func (l *Log) DeleteOld(ctx context.Context, limit int) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("audit: deleting old events: %w", err)
 	}
+	// What is materialized is chosen once: PostgreSQL may repeat a subquery, and
+	// the limit would count anew.
 	result := l.db.WithContext(ctx).Exec(`
-		DELETE FROM audit_events WHERE id IN (
+		DELETE FROM audit_events WHERE id IN (WITH chosen AS MATERIALIZED (
 			SELECT id FROM audit_events WHERE id < ?
-			ORDER BY id LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`)`,
+			ORDER BY id LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`) SELECT id FROM chosen)`,
 		firstID(passed.Add(-Retention)), limit)
 	if result.Error != nil {
 		return 0, fmt.Errorf("audit: deleting old events: %w", result.Error)

@@ -40,10 +40,12 @@ func (l *Ledger) delete(ctx context.Context, column string, keep time.Duration, 
 	if err != nil {
 		return 0, fmt.Errorf("ledger: deleting sessions: %w", err)
 	}
+	// What is materialized is chosen once: PostgreSQL may repeat a subquery, and
+	// the limit would count anew.
 	result := l.db.WithContext(ctx).Exec(`
-		DELETE FROM sessions WHERE id IN (
+		DELETE FROM sessions WHERE id IN (WITH chosen AS MATERIALIZED (
 			SELECT id FROM sessions WHERE `+column+` < ?
-			ORDER BY `+column+` LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`)`,
+			ORDER BY `+column+` LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`) SELECT id FROM chosen)`,
 		database.At(passed.Add(-keep)), limit)
 	if result.Error != nil {
 		return 0, fmt.Errorf("ledger: deleting sessions: %w", result.Error)
