@@ -65,7 +65,7 @@ func (s *liveServer) mint(t *testing.T) secret.Text {
 
 func (s *liveServer) issue(t *testing.T) secret.Text {
 	t.Helper()
-	issued, err := s.Keys().Issuer.Issue(uuid.New(), uuid.New(), "USER", s.at)
+	issued, err := s.Keys().Issuer.Issue(uuid.New(), uuid.New(), "USER", s.at, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

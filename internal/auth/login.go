@@ -206,7 +206,7 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation, TurnedAt: now,
 	}
 	// Signed before anything is written: nothing is begun that cannot be handed out.
-	access, err := keys.Issuer.Issue(u.ID, id, state.Role, now)
+	access, err := keys.Issuer.Issue(u.ID, id, state.Role, now, state.ExpiresAt)
 	if err != nil {
 		return nil, fmt.Errorf("auth: signing an access token: %w", err)
 	}

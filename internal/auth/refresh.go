@@ -110,7 +110,7 @@ func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Prese
 	s.log(c, tok, outcome)
 	s.witnessRefresh(c, tok, outcome)
 	s.checkpoints.note(v.State.Checkpoint())
-	access, err := keys.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt)
+	access, err := keys.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt, v.State.ExpiresAt)
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: signing an access token: %w", err)
 	}

@@ -339,6 +339,21 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+func TestAccessTokenEndsWithTheSession(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		for range 4 {
+			w.clock.step(w.policy.Idle - time.Hour)
+			c.refresh()
+		}
+		w.clock.step(w.policy.Absolute - 4*(w.policy.Idle-time.Hour) - time.Minute)
+		got := c.refresh()
+		if want := got.Session.ExpiresAt.Truncate(time.Second); !got.AccessToken.ExpiresAt.Equal(want) || got.AccessToken.ExpiresIn > 60 {
+			t.Errorf("a minute before the end: got a token until %s, for %d s, want until %s", got.AccessToken.ExpiresAt, got.AccessToken.ExpiresIn, want)
+		}
+	})
+}
+
 func TestIdleNeverSlidesPastAbsolute(t *testing.T) {
 	each(t, func(w *world) {
 		c := w.login(phone)

@@ -13,7 +13,7 @@ func BenchmarkIssue(b *testing.B) {
 			p := newParty(b, generate(b, alg), config)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := p.issuer.Issue(user, session, "USER", start); err != nil {
+				if _, err := p.issuer.Issue(user, session, "USER", start, start.Add(time.Hour)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -58,7 +58,7 @@ func (i *Issuer) prove(keys *Keyring) error {
 	if err != nil {
 		return err
 	}
-	issued, err := trial.Issue(uuid.New(), uuid.New(), "", at)
+	issued, err := trial.Issue(uuid.New(), uuid.New(), "", at, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -69,13 +69,18 @@ func (i *Issuer) prove(keys *Keyring) error {
 }
 
 // Issue signs a token for a session. The token expires [Config].TTL after the
-// second in which it is issued. A zero authTime is left out.
-func (i *Issuer) Issue(userID, sessionID uuid.UUID, role string, authTime time.Time) (AccessToken, error) {
+// second in which it is issued, or with the session where that comes first; a
+// sessionEnd that is past by this clock does not count, nor does a zero one. A
+// zero authTime is left out.
+func (i *Issuer) Issue(userID, sessionID uuid.UUID, role string, authTime, sessionEnd time.Time) (AccessToken, error) {
 	if userID == uuid.Nil || sessionID == uuid.Nil {
 		return AccessToken{}, errors.New("token: a token needs a user and a session")
 	}
 	issuedAt := i.now().UTC().Truncate(time.Second)
 	expiresAt := issuedAt.Add(i.config.TTL)
+	if end := sessionEnd.UTC().Truncate(time.Second); end.After(issuedAt) && end.Before(expiresAt) {
+		expiresAt = end
+	}
 	claims := wireClaims{
 		Issuer:    i.config.Issuer,
 		Audience:  i.config.Audience,
@@ -103,6 +108,6 @@ func (i *Issuer) Issue(userID, sessionID uuid.UUID, role string, authTime time.T
 		Token:     secret.New(signed + "." + base64.RawURLEncoding.EncodeToString(signature)),
 		Type:      "Bearer",
 		ExpiresAt: expiresAt,
-		ExpiresIn: int(i.config.TTL / time.Second),
+		ExpiresIn: int(expiresAt.Sub(issuedAt) / time.Second),
 	}, nil
 }

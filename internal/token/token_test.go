@@ -87,7 +87,7 @@ func generate(t testing.TB, alg token.Algorithm) token.Key {
 
 func (p party) issue(t testing.TB) token.AccessToken {
 	t.Helper()
-	issued, err := p.issuer.Issue(user, session, "ADMIN", start.Add(-time.Hour))
+	issued, err := p.issuer.Issue(user, session, "ADMIN", start.Add(-time.Hour), start.Add(time.Hour))
 	if err != nil {
 		t.Fatalf("Issue: %v", err)
 	}
@@ -197,7 +197,7 @@ func TestTokensDiffer(t *testing.T) {
 
 func TestAuthTimeLeftOut(t *testing.T) {
 	p := newParty(t, generate(t, token.EdDSA), config)
-	issued, err := p.issuer.Issue(user, session, "USER", time.Time{})
+	issued, err := p.issuer.Issue(user, session, "USER", time.Time{}, time.Time{})
 	if err != nil {
 		t.Fatalf("Issue: %v", err)
 	}
@@ -208,10 +208,35 @@ func TestAuthTimeLeftOut(t *testing.T) {
 	}
 }
 
+// No token outlives its session, as far as this clock can tell.
+func TestTokenEndsWithItsSession(t *testing.T) {
+	p := newParty(t, generate(t, token.EdDSA), config)
+	second := start.Truncate(time.Second)
+	for name, c := range map[string]struct{ end, want time.Time }{
+		"none":        {time.Time{}, second.Add(config.TTL)},
+		"later":       {start.Add(config.TTL + time.Minute), second.Add(config.TTL)},
+		"sooner":      {second.Add(time.Minute + 700*time.Millisecond), second.Add(time.Minute)},
+		"in a moment": {second.Add(1100 * time.Millisecond), second.Add(time.Second)},
+		"past":        {start.Add(-time.Hour), second.Add(config.TTL)},
+	} {
+		issued, err := p.issuer.Issue(user, session, "USER", start, c.end)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		claims, err := p.verifier.Verify(issued.Token)
+		if err != nil || !claims.ExpiresAt.Equal(c.want) || !issued.ExpiresAt.Equal(c.want) {
+			t.Errorf("%s: got %s in the token and %s beside it (%v), want %s", name, claims.ExpiresAt, issued.ExpiresAt, err, c.want)
+		}
+		if want := int(c.want.Sub(second) / time.Second); issued.ExpiresIn != want {
+			t.Errorf("%s: got %d seconds, want %d", name, issued.ExpiresIn, want)
+		}
+	}
+}
+
 func TestIssueRefusesNobody(t *testing.T) {
 	p := newParty(t, generate(t, token.EdDSA), config)
 	for _, ids := range [][2]uuid.UUID{{uuid.Nil, session}, {user, uuid.Nil}} {
-		if got, err := p.issuer.Issue(ids[0], ids[1], "USER", start); err == nil || !got.Token.IsEmpty() {
+		if got, err := p.issuer.Issue(ids[0], ids[1], "USER", start, time.Time{}); err == nil || !got.Token.IsEmpty() {
 			t.Errorf("Issue(%v): got a token, want an error", ids)
 		}
 	}
