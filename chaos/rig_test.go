@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pawlauth/pawl/internal/faultproxy"
 )
 
 // rig is two servers on their stores, the clients, and what is counted.
@@ -27,7 +29,7 @@ type rig struct {
 
 	redis    hot
 	postgres *postgres
-	proxies  [2]*proxy // to PostgreSQL
+	proxies  [2]*faultproxy.Proxy // to PostgreSQL
 	nodes    [2]*node
 	http     *http.Client
 	accounts chan account
@@ -119,10 +121,10 @@ func newRig(t *testing.T, form string, seed uint64, users int, grace time.Durati
 	dir := logDir(t)
 	env := r.environment(t.TempDir())
 	for i, url := range r.redis.urls() {
-		r.proxies[i] = newProxy(t, r.postgres.addr)
+		r.proxies[i] = faultproxy.New(t, r.postgres.addr)
 		mine := maps.Clone(env)
 		mine["PAWL_REDIS_URL"] = url
-		mine["PAWL_DATABASE_URL"] = "postgres://pawl@" + r.proxies[i].addr() + "/pawl?sslmode=disable"
+		mine["PAWL_DATABASE_URL"] = "postgres://pawl@" + r.proxies[i].Addr() + "/pawl?sslmode=disable"
 		r.nodes[i] = newNode(t, binary, filepath.Join(dir, fmt.Sprintf("%s-%d.log", form, i)), spelled(mine))
 		if i == 0 {
 			r.prepare(binary, spelled(mine), users)
