@@ -120,28 +120,25 @@ func (r *rig) eachProxy(w faultproxy.Weather) {
 func (r *rig) postgresFaults() []fault {
 	p := r.postgres
 	while := func(span time.Duration, begin, end []string) error {
-		if err := p.all(begin...); err != nil {
-			return err
-		}
+		p.Exec(begin...)
 		time.Sleep(span)
-		return p.all(end...)
+		p.Exec(end...)
+		return nil
 	}
 	restart := func(s syscall.Signal) func(time.Duration, *rand.Rand) error {
 		return func(time.Duration, *rand.Rand) error {
-			if err := p.end(s); err != nil {
-				return err
-			}
-			return p.up()
+			p.End(s)
+			p.Up()
+			return nil
 		}
 	}
 	chosen := func(random *rand.Rand) []*faultproxy.Proxy { return either(r.proxies, random) }
 	return append(throughProxies("PostgreSQL", "", chosen, time.Minute), []fault{
 		{kind: "PostgreSQL down", run: func(span time.Duration, _ *rand.Rand) error {
-			if err := p.end(syscall.SIGINT); err != nil {
-				return err
-			}
+			p.End(syscall.SIGINT)
 			time.Sleep(span)
-			return p.up()
+			p.Up()
+			return nil
 		}},
 		{kind: "PostgreSQL restarted", run: restart(syscall.SIGINT)},
 		{kind: "PostgreSQL crashed", run: restart(syscall.SIGQUIT)},
@@ -178,9 +175,9 @@ func (r *rig) nodeFaults() []fault {
 		{kind: "a server stopped and started", run: restart(syscall.SIGTERM)},
 		{kind: "a server paused", run: func(span time.Duration, random *rand.Rand) error {
 			n := r.nodes[random.IntN(2)]
-			n.signal(syscall.SIGSTOP)
+			_ = n.now().Signal(syscall.SIGSTOP)
 			time.Sleep(min(span, r.grace/2-time.Second)) // a request in it is in flight
-			n.signal(syscall.SIGCONT)
+			_ = n.now().Signal(syscall.SIGCONT)
 			return nil
 		}},
 	}

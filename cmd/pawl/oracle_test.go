@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/pawltest"
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // cause is one of the reasons for which a login fails.
@@ -35,7 +36,7 @@ const (
 func TestOneAnswerForEveryCause(t *testing.T) {
 	t.Parallel()
 	dir, env := environment(t)
-	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = "redis://"+redisServer(t, "save \"\"\n"), databasetest.PostgresURL(t)
+	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = redistest.Server(t).URL(), databasetest.PostgresURL(t)
 	maps.Copy(env, behindProxy("PAWL_LOGIN_MIN_DURATION", floor.String(), "PAWL_LOGIN_NETWORK_RATE", "off", "PAWL_LOGIN_ACCOUNT_SCHEDULE", "off", "PAWL_LOG_LEVEL", "debug"))
 	operate(t, dir, env, "", "migrate", "up")
 	causes := accountsOfAllKinds(t, dir, env)
@@ -64,13 +65,7 @@ func TestOneAnswerForEveryCause(t *testing.T) {
 // a password takes seconds to hash.
 func servePlain(t *testing.T, dir string, env map[string]string) (p *process, url string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "pawl")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	p = startProgram(t, binary, dir, list(env), "serve")
+	p = startProgram(t, pawltest.Build(t), dir, list(env), "serve")
 	t.Cleanup(func() { // this one does not leave its log there by itself
 		if kept := os.Getenv(logDir); kept != "" {
 			_ = os.WriteFile(filepath.Join(kept, t.Name()+".log"), []byte(p.all.String()), 0o600)

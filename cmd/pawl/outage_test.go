@@ -2,9 +2,7 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -82,27 +80,10 @@ func TestPausedRedisTurnsNothing(t *testing.T) {
 	p := newPlant(t, map[string]string{"PAWL_REUSE_GRACE": "0s"})
 	s := p.login("BODY")
 	p.turns(s, "before the pause")
-	info, err := p.hot.Info(t.Context(), "server").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	_, after, _ := strings.Cut(info, "process_id:")
-	if _, err := fmt.Sscanf(after, "%d", &pid); err != nil {
-		t.Fatal(err)
-	}
-	server, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	p.store.Stop()
 	p.refuses(s, "with Redis stopped")
 	time.Sleep(time.Second) // the deadline of what waits in its sockets passes
-	if err := server.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	p.store.Cont()
 	p.turns(s, "after the pause") // with no grace, a turn in the queue would be reuse now
 	p.server.stop()
 }

@@ -3,25 +3,19 @@ package main_test
 import (
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/pawltest"
 )
 
 // operate runs a command to its end and returns what it printed.
 func operate(t *testing.T, dir string, env map[string]string, stdin string, args ...string) (out string) {
 	t.Helper()
-	cmd := exec.Command("pawl", args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = dir, list(env), strings.NewReader(stdin)
-	text, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("pawl %v: %v\n%s", args, err, text)
-	}
-	return string(text)
+	return pawltest.Program{Path: "pawl", Dir: dir, Env: list(env)}.Run(t, stdin, args...)
 }
 
 // serveOne starts a server and returns its URL when it is ready.

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +12,7 @@ func environment(t *testing.T) (dir string, env map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
 	keys := filepath.Join(dir, "keys")
-	initialize := exec.Command("pawl", "keys", "init", "--keys-dir", keys)
-	initialize.Env = list(nil)
-	if out, err := initialize.CombinedOutput(); err != nil {
-		t.Fatalf("keys init: %v\n%s", err, out)
-	}
+	operate(t, dir, nil, "", "keys", "init", "--keys-dir", keys)
 	return dir, map[string]string{
 		"PAWL_ADDR":         "127.0.0.1:0",
 		"PAWL_ADMIN_ADDR":   "off",

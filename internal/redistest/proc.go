@@ -205,15 +205,29 @@ func (p *Proc) begin() error {
 		case <-time.After(poll):
 		}
 		info, err := client.Info(ctx, "server").Result()
-		if err == nil {
-			if strings.Contains(info, fmt.Sprintf("process_id:%d\r", run.PID())) {
+		switch {
+		case err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r", run.PID())):
+			return nil
+		case err == nil:
+			p.kill()
+			return errors.New("another server has the port")
+		case closed(err):
+			select {
+			case <-run.Ended(): // another server has the port
+				return errors.New("it ended at once")
+			case <-time.After(100 * time.Millisecond):
 				return nil
 			}
-			break // another server has the port
 		}
 	}
 	p.kill()
 	return errors.New("it does not answer")
+}
+
+// closed reports whether a server answers, but not to the kit: its configuration
+// wants a password, or lacks INFO.
+func closed(err error) bool {
+	return redis.IsAuthError(err) || redis.IsPermissionError(err) || strings.HasPrefix(err.Error(), "ERR unknown command")
 }
 
 // end is what happens when the test ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,18 @@ func TestServer(t *testing.T) {
 	p.Restart("maxmemory 5mb")
 	if got := p.Client().ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got != "5242880" {
 		t.Errorf("maxmemory: got %s, want 5 MiB", got)
+	}
+}
+
+// TestClosedServer: a server that does not answer the kit starts all the same.
+func TestClosedServer(t *testing.T) {
+	t.Parallel()
+	for conf, want := range map[string]string{
+		"requirepass hunter2": "NOAUTH", "user default on nopass ~* +@all -info": "NOPERM", `rename-command INFO ""`: "ERR unknown command",
+	} {
+		if err := redistest.Server(t, conf).Client().Info(t.Context()).Err(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("INFO with %s: got %v, want %s", conf, err, want)
+		}
 	}
 }
 
