@@ -3,12 +3,15 @@ package main_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,10 +22,17 @@ import (
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
 )
 
+// waiters is how many parallel tests run at once at least: they wait for most of
+// their time.
+const waiters = 3
+
 // TestMain puts the real program into the PATH of the tests, and a curl that is
 // good enough for machines without one.
 func TestMain(m *testing.M) {
 	logging.Disable() // the Redis client's own: it tells of servers that are down on purpose
+	if runtime.GOMAXPROCS(0) < waiters {
+		_ = flag.Set("test.parallel", strconv.Itoa(waiters)) // go test -parallel has the last word
+	}
 	testscript.Main(m, map[string]func(){"pawl": func() { program(pawl.Run) }, "chatty": func() { program(chatty) }, "curl": curl})
 }
 

@@ -180,6 +180,7 @@ func TestMetricsCount(t *testing.T) {
 
 // TestMetricsOfAnOutage: a store that is cut off shows.
 func TestMetricsOfAnOutage(t *testing.T) {
+	t.Parallel()
 	dir, env := environment(t)
 	store := faultproxy.New(t, strings.TrimSuffix(strings.TrimPrefix(redisURL(t), "redis://"), "/0"))
 	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = store.Through(redisURL(t)), databasetest.PostgresURL(t)

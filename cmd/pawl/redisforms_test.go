@@ -66,6 +66,7 @@ func TestRedisForms(t *testing.T) {
 
 // TestRedisThatHangs is given up when the caller's time is over.
 func TestRedisThatHangs(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
 	if err != nil {
 		t.Fatal(err)

@@ -113,6 +113,7 @@ func TestBadSettings(t *testing.T) {
 		{"PAWL_LOG_LEVEL", "loud", "must be one of: debug"},
 	} {
 		t.Run(tt.setting+" "+strings.ReplaceAll(tt.value[:min(len(tt.value), 64)], "/", "|"), func(t *testing.T) {
+			t.Parallel()
 			env := map[string]string{}
 			for name, value := range good {
 				env[name] = value

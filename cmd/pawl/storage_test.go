@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,8 @@ func TestRedisWarnings(t *testing.T) {
 		{"INFO alone", []string{"maxmemory-policy allkeys-lru", `rename-command CONFIG ""`}, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := maps.Clone(env)
 			env["PAWL_REDIS_URL"] = redistest.Server(t, tt.conf...).URL()
 			p, _ := serveOne(t, dir, env)
 			p.stop()
@@ -65,6 +68,7 @@ func TestDamagedDatabase(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir, env := environment(t)
 			operate(t, dir, env, "", "migrate", "up")
 			operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
@@ -116,10 +120,11 @@ func TestUnwritable(t *testing.T) {
 		{"unreadable key", "chmod 000 data/keys/refresh-*", "pawl keys init --keys-dir=data/keys", "cannot be read: permission denied; it must belong to the user that pawl runs as"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			env := map[string]string{"PAWL_DATA_DIR": "data", "PAWL_ADDR": "127.0.0.1:0"}
 			p := start(t, dir, list(env), "dev")
-			p.await("msg=ready")
+			p.await("msg=server.ready")
 			p.stop()
 			harm := exec.Command("sh", "-ec", ": >empty.db; "+tt.harm)
 			harm.Dir = dir
