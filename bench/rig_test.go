@@ -100,7 +100,7 @@ func (r *rig) serve(tb testing.TB) *program {
 			p.admin = line.Address
 		case "listening":
 			p.address = line.Address
-		case "ready":
+		case "server.ready":
 			tb.Logf("ready after %s, %s resident", time.Since(began).Round(time.Millisecond), resident(server.Process.Pid))
 			go func() { _, _ = io.Copy(io.Discard, logs) }()
 			return p

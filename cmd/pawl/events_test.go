@@ -220,7 +220,7 @@ func TestExpiryIsTold(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, list(map[string]string{"PAWL_ADDR": "127.0.0.1:0", "PAWL_ACCESS_TTL": "1s", "PAWL_IDLE_TTL": "2s", "PAWL_ABSOLUTE_TTL": "2s", "PAWL_REUSE_GRACE": "0s"}), "dev")
 	url := "http://" + p.await(`msg=listening address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	login, err := query(url, loginBody)
 	if err != nil {
 		t.Fatal(err)

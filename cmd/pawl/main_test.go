@@ -90,7 +90,7 @@ func TestLogsAreKept(t *testing.T) {
 	t.Setenv(logDir, dir)
 	p := start(t, t.TempDir(), list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"}), "dev")
 	url := "http://" + p.await(`msg=listening address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	login, err := query(url, loginBody)
 	if err != nil {
 		t.Fatal(err)

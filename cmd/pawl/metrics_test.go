@@ -24,7 +24,7 @@ func serveMeasured(t *testing.T, dir string, env map[string]string) (p *process,
 	p = start(t, dir, list(env), "serve")
 	admin = "http://" + p.await(`"msg":"listening for operators","address":"([^"]+)"`)
 	url = "http://" + p.await(`"msg":"listening","address":"([^"]+)"`)
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	return p, url, admin
 }
 

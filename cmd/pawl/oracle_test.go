@@ -72,7 +72,7 @@ func servePlain(t *testing.T, dir string, env map[string]string) (p *process, ur
 		}
 	})
 	url = "http://" + p.await(`"msg":"listening","address":"([^"]+)"`)
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	return p, url
 }
 

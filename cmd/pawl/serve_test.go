@@ -23,7 +23,7 @@ func serveOne(t *testing.T, dir string, env map[string]string) (*process, string
 	t.Helper()
 	p := start(t, dir, list(env), "serve")
 	url := "http://" + p.await(`"msg":"listening","address":"([^"]+)"`)
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	return p, url
 }
 
@@ -84,7 +84,7 @@ func TestServeWithoutOrigins(t *testing.T) {
 	operate(t, dir, env, "", "migrate", "up")
 	p := start(t, dir, list(env), "serve")
 	p.await("PAWL_ALLOWED_ORIGINS is empty")
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	p.stop()
 }
 

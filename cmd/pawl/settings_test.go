@@ -188,7 +188,7 @@ func TestDevIsLooser(t *testing.T) {
 		"PAWL_ADDR": "127.0.0.1:0", "PAWL_ACCESS_TTL": "1s", "PAWL_IDLE_TTL": "2s", "PAWL_ABSOLUTE_TTL": "3s",
 		"PAWL_REUSE_GRACE": "0s", "PAWL_ARGON2_MEMORY": "64", "PAWL_ARGON2_TIME": "1",
 	}), "dev")
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 }
 
 // TestRefusalsAreEventsInJSON: a log of text has the line for people alone, and a

@@ -11,8 +11,8 @@ import (
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
-	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/throttle"
+	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
