@@ -200,16 +200,19 @@ func (p *plant) storesFail() {
 	demands(p.t, p.url, "UNAVAILABLE", demoUser, "not the password", "BODY", from(1)...)
 	p.logged(audit.FeedStale)
 	p.postgres.Set(faultproxy.Weather{Cut: true})
-	p.reads(&session{access: s.access}, `{ me { id } }`, "", "with no store at all")
+	for deadline := time.Now().Add(patience); !p.server.said(`"msg":"`+string(audit.AccessFailOpen)+`"`) && time.Now().Before(deadline); {
+		p.reads(&session{access: s.access}, `{ me { id } }`, "", "with no store at all")
+	}
 	p.redis.Set(faultproxy.Weather{})
 	p.postgres.Set(faultproxy.Weather{})
 	p.logged(audit.FeedRecovered)
+	p.events(string(audit.AccessFailOpen)) // what waited for the database is written
 }
 
 // logged waits for an event in the log.
 func (p *plant) logged(name audit.Name) {
 	p.t.Helper()
-	if !strings.Contains(p.server.all.String(), `"msg":"`+string(name)+`"`) {
+	if !p.server.said(`"msg":"` + string(name) + `"`) {
 		p.server.await(`"msg":"` + string(name) + `"`)
 	}
 }
