@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 
 	"internal/telemetry": {"internal/auth", "internal/session", "internal/revocation"}, // beside graph and server: cmd alone knows it
 
-	"internal/database/databasetest": {"internal/database", "migrations"},
+	"internal/database/databasetest": {"internal/database", "internal/proctest", "migrations"},
 	"internal/redistest":             {"internal/proctest"},
 	"internal/postgrestest":          {"internal/proctest"},
 }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 	"github.com/pawlauth/pawl/internal/pawltest"
+	"github.com/pawlauth/pawl/internal/proctest"
 )
 
 // operate runs a command to its end and returns what it printed.
@@ -91,13 +91,7 @@ func TestServeWithoutOrigins(t *testing.T) {
 // redisURL is the test server's.
 func redisURL(t *testing.T) string {
 	t.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" && os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-		t.Fatal("PAWL_TEST_REDIS_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-	} else if url == "" {
-		t.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	return url
+	return proctest.Service(t, "PAWL_TEST_REDIS_URL")
 }
 
 // TestTwoServers share one Redis and one PostgreSQL.

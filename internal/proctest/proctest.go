@@ -1,5 +1,6 @@
-// Package proctest runs the programs that tests need beside them: it finds them,
-// gives them ports, signals them, and sees that they end. It is for tests only
+// Package proctest runs the programs that tests need beside them: it finds them
+// and those that run already, gives them ports, signals them, and sees that they
+// end. It is for tests only
 // and refuses to know what the programs do.
 package proctest
 
@@ -30,14 +31,31 @@ const (
 func Find(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
+	if err != nil {
+		missing(t, program+" is not installed")
 	}
+	return path
+}
+
+// Service is the URL of a server that the tests share: that of the variable name,
+// PAWL_TEST_REDIS_URL or PAWL_TEST_POSTGRES_URL. Where it is not set the test is
+// skipped, or fails where PAWL_TEST_REQUIRE_SERVICES is 1.
+func Service(t testing.TB, name string) string {
+	t.Helper()
+	url := os.Getenv(name)
+	if url == "" {
+		missing(t, name+" is not set")
+	}
+	return url
+}
+
+// missing skips the test for want of something, or fails it.
+func missing(t testing.TB, what string) {
+	t.Helper()
 	if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-		t.Fatalf("%s is not installed, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it", program)
+		t.Fatalf("%s, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it", what)
 	}
-	t.Skipf("%s is not installed", program)
-	return ""
+	t.Skip(what)
 }
 
 // FreePort is a port of 127.0.0.1 from 10000 to 21999 that nobody listens on, nor
