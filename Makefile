@@ -24,9 +24,9 @@ build: ## one static binary: bin/pawl
 	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/pawl ./cmd/pawl
 
 .PHONY: test
-test: ## every test, with the race detector, against a real Redis and PostgreSQL (installs what is missing)
+test: build ## every test, with the race detector, against a real Redis and PostgreSQL (installs what is missing)
 	@scripts/need cc redis postgresql
-	scripts/with-services scripts/no-secrets env CGO_ENABLED=1 go test -race -timeout 12m $(TESTFLAGS) ./...
+	scripts/with-services scripts/no-secrets env CGO_ENABLED=1 PAWL_BIN=$(CURDIR)/bin/pawl go test -race -timeout 12m $(TESTFLAGS) ./...
 	go test ./internal/session/model # the whole search; under the race detector it is a short one
 
 .PHONY: lint

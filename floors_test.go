@@ -38,7 +38,9 @@ var mayImport = map[string][]string{
 
 	"internal/telemetry": {"internal/auth", "internal/session", "internal/revocation"}, // beside graph and server: cmd alone knows it
 
-	"internal/database/databasetest": {"internal/database", "migrations"},
+	"internal/database/databasetest": {"internal/database", "internal/proctest", "migrations"},
+	"internal/redistest":             {"internal/proctest"},
+	"internal/postgrestest":          {"internal/proctest"},
 }
 
 // onlyIn lists folders outside the module, and where alone they may be imported.
@@ -51,7 +53,7 @@ var onlyIn = []struct {
 	{"github.com/99designs/gqlgen", []string{"graph"}, false},
 	{"github.com/vektah/gqlparser", []string{"graph"}, false},
 	{"gorm.io", []string{"internal/database", "internal/ledger", "internal/user", "internal/audit", "cmd"}, true},
-	{"github.com/jackc/pgx", []string{"internal/database", "internal/ledger", "internal/user", "cmd"}, true},
+	{"github.com/jackc/pgx", []string{"internal/database", "internal/ledger", "internal/user", "internal/postgrestest", "cmd"}, true},
 	{"github.com/redis/go-redis", []string{"internal/session/redisstore", "internal/throttle", "internal/revocation", "internal/redistest", "cmd"}, true},
 	{"database/sql", []string{"internal/database", "internal/ledger", "internal/user", "migrations", "cmd"}, true},
 	{"net/http", []string{"cmd", "graph", "internal/server", "internal/refreshcookie", "internal/explorer", "internal/telemetry", "examples", "bench"}, true},
@@ -61,7 +63,7 @@ var onlyIn = []struct {
 	{"github.com/alicebob/miniredis", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"pgregory.net/rapid", []string{"internal/session/sessiontest", "internal/throttle/throttletest"}, true},
-	{"testing", []string{"internal/session/sessiontest", "internal/throttle/throttletest", "internal/database/databasetest", "internal/redistest", "internal/faultproxy", "internal/logtest"}, true},
+	{"testing", []string{"internal/session/sessiontest", "internal/throttle/throttletest", "internal/database/databasetest", "internal/redistest", "internal/postgrestest", "internal/proctest", "internal/pawltest", "internal/faultproxy", "internal/logtest"}, true},
 }
 
 type listed struct {

@@ -2,7 +2,6 @@ package bench_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/proctest"
 )
 
 const connections = 64
@@ -18,11 +19,7 @@ const connections = 64
 // shared is the URL of the Redis that all benchmarks use.
 func shared(b *testing.B) string {
 	b.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" {
-		b.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	return url
+	return proctest.Service(b, "PAWL_TEST_REDIS_URL")
 }
 
 // BenchmarkHTTP is one whole request, answered by one server: a refresh that

@@ -13,7 +13,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/pawltest"
 )
 
 const (
@@ -32,8 +32,7 @@ const (
 
 // rig is the built binary and a database of its own, with one user.
 type rig struct {
-	binary   string
-	env      []string
+	pawltest.Program
 	database string // its URL
 }
 
@@ -43,34 +42,20 @@ type program struct {
 	pid            int
 }
 
-func (r *rig) command(tb testing.TB, stdin string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(tb.Context(), args[0], args[1:]...)
-	c.Env, c.Stdin = r.env, strings.NewReader(stdin)
-	return c
-}
-
-// prepare builds the binary and sets up stores with one user.
+// prepare sets up stores with one user.
 func prepare(tb testing.TB, redis string, settings ...string) *rig {
 	tb.Helper()
-	dir := tb.TempDir()
-	binary := filepath.Join(dir, "pawl")
-	r := &rig{binary: binary, database: databasetest.PostgresURL(tb)}
-	r.env = append(os.Environ(), append([]string{
+	r := &rig{database: databasetest.PostgresURL(tb)}
+	r.Path = pawltest.Build(tb)
+	r.Env = append(os.Environ(), append([]string{
 		"PAWL_DATABASE_URL=" + r.database, "PAWL_REDIS_URL=" + redis,
-		"PAWL_KEYS_DIR=" + filepath.Join(dir, "keys"), "PAWL_ISSUER=bench", "PAWL_AUDIENCE=bench",
+		"PAWL_KEYS_DIR=" + filepath.Join(tb.TempDir(), "keys"), "PAWL_ISSUER=bench", "PAWL_AUDIENCE=bench",
 		"PAWL_ADDR=127.0.0.1:0", "PAWL_ADMIN_ADDR=off", "PAWL_LOGIN_MIN_DURATION=0s", "PAWL_LOGIN_NETWORK_RATE=off", "PAWL_SESSION_CAP=1000",
 	}, settings...)...)
 	if logDir() != "" {
-		r.env = append(r.env, "PAWL_LOG_LEVEL=debug")
+		r.Env = append(r.Env, "PAWL_LOG_LEVEL=debug")
 	}
-	for _, step := range [][]string{
-		{"go", "build", "-o", binary, "../cmd/pawl"},
-		{binary, "keys", "init"}, {binary, "migrate", "up"}, {binary, "user", "add", email},
-	} {
-		if out, err := r.command(tb, password+"\n", step...).CombinedOutput(); err != nil {
-			tb.Fatalf("%v: %v\n%s", step[1:], err, out)
-		}
-	}
+	r.Prepare(tb, email, password)
 	return r
 }
 
@@ -95,7 +80,7 @@ func kept(tb testing.TB) io.Writer {
 func (r *rig) serve(tb testing.TB) *program {
 	tb.Helper()
 	began := time.Now()
-	server := r.command(tb, "", r.binary, "serve")
+	server := r.Command(tb.Context(), "serve")
 	stderr, err := server.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -115,7 +100,7 @@ func (r *rig) serve(tb testing.TB) *program {
 			p.admin = line.Address
 		case "listening":
 			p.address = line.Address
-		case "ready":
+		case "server.ready":
 			tb.Logf("ready after %s, %s resident", time.Since(began).Round(time.Millisecond), resident(server.Process.Pid))
 			go func() { _, _ = io.Copy(io.Discard, logs) }()
 			return p

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/redistest"
 )
 
@@ -39,7 +40,7 @@ func (c *cluster) masters(ctx context.Context, do func(context.Context, *redis.C
 }
 
 // before are the proxies of one master, or of all.
-func (c *cluster) before(random *rand.Rand) (chosen []*proxy) {
+func (c *cluster) before(random *rand.Rand) (chosen []*faultproxy.Proxy) {
 	all := c.Masters()
 	if n := random.IntN(4); n < len(all) {
 		all = all[n : n+1]

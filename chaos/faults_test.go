@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/faultproxy"
 )
 
 // fault is something that goes wrong, and is put right again before run returns.
@@ -67,7 +69,7 @@ func (r *rig) inject(f fault, span time.Duration, random *rand.Rand) {
 }
 
 // either is one of the proxies, or both.
-func either(proxies [2]*proxy, random *rand.Rand) []*proxy {
+func either(proxies [2]*faultproxy.Proxy, random *rand.Rand) []*faultproxy.Proxy {
 	if n := random.IntN(3); n < 2 {
 		return proxies[n : n+1]
 	}
@@ -76,41 +78,41 @@ func either(proxies [2]*proxy, random *rand.Rand) []*proxy {
 
 // throughProxies are the faults of the network before a store: at the proxies
 // that are chosen each time, for a limited time.
-func throughProxies(store, turn string, choose func(*rand.Rand) []*proxy, limit time.Duration) []fault {
-	weathers := func(w weather) func(time.Duration, *rand.Rand) error {
+func throughProxies(store, turn string, choose func(*rand.Rand) []*faultproxy.Proxy, limit time.Duration) []fault {
+	weathers := func(w faultproxy.Weather) func(time.Duration, *rand.Rand) error {
 		return func(span time.Duration, random *rand.Rand) error {
 			chosen := choose(random)
 			for _, p := range chosen {
-				p.set(w)
+				p.Set(w)
 			}
 			time.Sleep(min(span, limit))
 			for _, p := range chosen {
-				p.set(weather{})
+				p.Set(faultproxy.Weather{})
 			}
 			return nil
 		}
 	}
 	return []fault{
-		{kind: store + " cut off", run: weathers(weather{cut: true})},
-		{kind: store + " hangs", run: weathers(weather{hang: true})},
-		{kind: store + " slow", run: weathers(weather{delay: 150 * time.Millisecond})},
+		{kind: store + " cut off", run: weathers(faultproxy.Weather{Cut: true})},
+		{kind: store + " hangs", run: weathers(faultproxy.Weather{Hang: true})},
+		{kind: store + " slow", run: weathers(faultproxy.Weather{Delay: 150 * time.Millisecond})},
 		{kind: store + " loses one reply", run: func(span time.Duration, random *rand.Rand) error {
 			chosen := choose(random)
 			for _, p := range chosen {
-				p.swallow(1, turn, random.IntN(2) == 0)
+				p.Swallow(1, turn, random.IntN(2) == 0)
 			}
 			time.Sleep(span)
 			for _, p := range chosen {
-				p.swallow(0, "", false)
+				p.Swallow(0, "", false)
 			}
 			return nil
 		}},
 	}
 }
 
-func (r *rig) eachProxy(w weather) {
+func (r *rig) eachProxy(w faultproxy.Weather) {
 	for _, p := range r.proxies {
-		p.set(w)
+		p.Set(w)
 	}
 }
 
@@ -118,28 +120,25 @@ func (r *rig) eachProxy(w weather) {
 func (r *rig) postgresFaults() []fault {
 	p := r.postgres
 	while := func(span time.Duration, begin, end []string) error {
-		if err := p.all(begin...); err != nil {
-			return err
-		}
+		p.Exec(begin...)
 		time.Sleep(span)
-		return p.all(end...)
+		p.Exec(end...)
+		return nil
 	}
 	restart := func(s syscall.Signal) func(time.Duration, *rand.Rand) error {
 		return func(time.Duration, *rand.Rand) error {
-			if err := p.end(s); err != nil {
-				return err
-			}
-			return p.up()
+			p.End(s)
+			p.Up()
+			return nil
 		}
 	}
-	chosen := func(random *rand.Rand) []*proxy { return either(r.proxies, random) }
+	chosen := func(random *rand.Rand) []*faultproxy.Proxy { return either(r.proxies, random) }
 	return append(throughProxies("PostgreSQL", "", chosen, time.Minute), []fault{
 		{kind: "PostgreSQL down", run: func(span time.Duration, _ *rand.Rand) error {
-			if err := p.end(syscall.SIGINT); err != nil {
-				return err
-			}
+			p.End(syscall.SIGINT)
 			time.Sleep(span)
-			return p.up()
+			p.Up()
+			return nil
 		}},
 		{kind: "PostgreSQL restarted", run: restart(syscall.SIGINT)},
 		{kind: "PostgreSQL crashed", run: restart(syscall.SIGQUIT)},
@@ -176,9 +175,9 @@ func (r *rig) nodeFaults() []fault {
 		{kind: "a server stopped and started", run: restart(syscall.SIGTERM)},
 		{kind: "a server paused", run: func(span time.Duration, random *rand.Rand) error {
 			n := r.nodes[random.IntN(2)]
-			n.signal(syscall.SIGSTOP)
+			_ = n.now().Signal(syscall.SIGSTOP)
 			time.Sleep(min(span, r.grace/2-time.Second)) // a request in it is in flight
-			n.signal(syscall.SIGCONT)
+			_ = n.now().Signal(syscall.SIGCONT)
 			return nil
 		}},
 	}

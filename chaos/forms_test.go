@@ -3,13 +3,12 @@ package chaos_test
 import (
 	"context"
 	"math/rand/v2"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/redistest"
 )
 
@@ -18,15 +17,13 @@ const blink = 700 * time.Millisecond
 
 // doors are proxies before the nodes of a Sentinel or a Cluster, by the node
 // that they lead to. All that pass by them: servers, replicas, Sentinels.
-type doors map[string]*proxy
+type doors map[string]*faultproxy.Proxy
 
 // before puts a proxy before each node of the kit.
 func (d doors) before(t *testing.T) func(addr string) int {
 	return func(addr string) int {
-		d[addr] = newProxy(t, addr)
-		_, port, _ := net.SplitHostPort(d[addr].addr())
-		number, _ := strconv.Atoi(port)
-		return number
+		d[addr] = faultproxy.New(t, addr)
+		return d[addr].Port()
 	}
 }
 
@@ -51,7 +48,7 @@ func (s *sentinel) masters(ctx context.Context, do func(context.Context, *redis.
 // faults of a pair. Whatever may end in a failover counts as a loss.
 func (s *sentinel) faults(*rig) []fault {
 	ctx := context.Background()
-	before := func(*rand.Rand) []*proxy { return []*proxy{s.doors[s.Master().Addr()]} }
+	before := func(*rand.Rand) []*faultproxy.Proxy { return []*faultproxy.Proxy{s.doors[s.Master().Addr()]} }
 	network := throughProxies("the line to the master", "rotated", before, blink)
 	for i, f := range network {
 		network[i].loss = true

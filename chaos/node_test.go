@@ -1,12 +1,12 @@
 package chaos_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/pawltest"
+	"github.com/pawlauth/pawl/internal/proctest"
 )
 
 // node is one server of the program under test. It keeps its address.
@@ -23,29 +26,18 @@ type node struct {
 	life            atomic.Int64 // changes when the server is started
 }
 
-// build compiles the program.
-func build(t *testing.T) string {
+func newNode(t *testing.T, program pawltest.Program, logFile string) *node {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "pawl")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/pawl")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
-
-func newNode(t *testing.T, binary, logFile string, env []string) *node {
-	t.Helper()
-	public, admin := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	public, admin := fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t))
 	logs, err := os.Create(logFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = logs.Close() })
+	program.Env = append(program.Env, "PAWL_ADDR="+public, "PAWL_ADMIN_ADDR="+admin)
 	n := &node{url: "http://" + public, admin: "http://" + admin, log: logFile}
-	n.process = &process{dies: syscall.SIGKILL, make: func() *exec.Cmd {
-		cmd := exec.Command(binary, "serve")
-		cmd.Env = append(env, "PAWL_ADDR="+public, "PAWL_ADMIN_ADDR="+admin)
+	n.process = &process{make: func() *exec.Cmd {
+		cmd := program.Command(context.Background(), "serve")
 		cmd.Stderr = logs
 		return cmd
 	}}
@@ -63,7 +55,7 @@ func (n *node) up() error {
 }
 
 func (n *node) ready() error {
-	if !n.running() {
+	if !n.now().Running() {
 		return fmt.Errorf("it ended; its log: %s", n.log)
 	}
 	_, err := get(n.url + "/readyz")
@@ -90,7 +82,7 @@ type size struct{ resident, goroutines int }
 func (s size) String() string { return fmt.Sprintf("%d MiB, %d goroutines", s.resident, s.goroutines) }
 
 func (n *node) size() (s size) {
-	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.pid())); err == nil {
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.now().PID())); err == nil {
 		_, after, _ := strings.Cut(string(status), "VmRSS:")
 		kib, _ := strconv.Atoi(strings.Fields(after + " 0")[0])
 		s.resident = kib >> 10

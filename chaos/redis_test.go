@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/pawlauth/pawl/internal/faultproxy"
 )
 
 // hot is the Redis that both servers use, in one of its forms.
@@ -38,10 +40,10 @@ func (r *rig) keyFaults() []fault {
 	return []fault{
 		{kind: "FLUSHALL", loss: true, run: func(time.Duration, *rand.Rand) error { return flush() }},
 		{kind: "FLUSHALL while PostgreSQL hangs", loss: true, run: func(span time.Duration, _ *rand.Rand) error {
-			r.eachProxy(weather{hang: true})
+			r.eachProxy(faultproxy.Weather{Hang: true})
 			err := flush()
 			time.Sleep(span)
-			r.eachProxy(weather{})
+			r.eachProxy(faultproxy.Weather{})
 			return err
 		}},
 		{kind: "SCRIPT FLUSH", run: func(time.Duration, *rand.Rand) error {

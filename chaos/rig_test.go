@@ -7,15 +7,17 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pawlauth/pawl/internal/faultproxy"
+	"github.com/pawlauth/pawl/internal/pawltest"
+	"github.com/pawlauth/pawl/internal/postgrestest"
 )
 
 // rig is two servers on their stores, the clients, and what is counted.
@@ -26,8 +28,8 @@ type rig struct {
 	long  bool
 
 	redis    hot
-	postgres *postgres
-	proxies  [2]*proxy // to PostgreSQL
+	postgres *postgrestest.Server
+	proxies  [2]*faultproxy.Proxy // to PostgreSQL
 	nodes    [2]*node
 	http     *http.Client
 	accounts chan account
@@ -104,13 +106,13 @@ func (r *rig) random(name string) *rand.Rand {
 // newRig starts everything. Each server has proxies of its own.
 func newRig(t *testing.T, form string, seed uint64, users int, grace time.Duration) *rig {
 	t.Helper()
-	binary := build(t)
+	binary := pawltest.Build(t)
 	r := &rig{t: t, seed: seed, grace: grace, http: newHTTPClient(), accounts: make(chan account, users)}
 	r.count.ready()
 	r.stopping, r.stop = context.WithCancel(context.Background())
 	r.over, r.finish = context.WithCancel(context.Background())
 	t.Cleanup(func() { r.stop(); r.finish() })
-	r.postgres = newPostgres(t)
+	r.postgres = postgrestest.Start(t, "max_connections=120", "log_min_messages=panic")
 	r.redis = map[string]func(*testing.T) hot{
 		"single":   func(t *testing.T) hot { return newSingle(t) },
 		"sentinel": func(t *testing.T) hot { return newSentinel(t) },
@@ -119,13 +121,14 @@ func newRig(t *testing.T, form string, seed uint64, users int, grace time.Durati
 	dir := logDir(t)
 	env := r.environment(t.TempDir())
 	for i, url := range r.redis.urls() {
-		r.proxies[i] = newProxy(t, r.postgres.addr)
+		r.proxies[i] = faultproxy.New(t, r.postgres.Addr())
 		mine := maps.Clone(env)
 		mine["PAWL_REDIS_URL"] = url
-		mine["PAWL_DATABASE_URL"] = "postgres://pawl@" + r.proxies[i].addr() + "/pawl?sslmode=disable"
-		r.nodes[i] = newNode(t, binary, filepath.Join(dir, fmt.Sprintf("%s-%d.log", form, i)), spelled(mine))
+		mine["PAWL_DATABASE_URL"] = r.proxies[i].Through(r.postgres.URL())
+		program := pawltest.Program{Path: binary, Env: spelled(mine)}
+		r.nodes[i] = newNode(t, program, filepath.Join(dir, fmt.Sprintf("%s-%d.log", form, i)))
 		if i == 0 {
-			r.prepare(binary, spelled(mine), users)
+			r.prepare(program, users)
 		}
 	}
 	for _, n := range r.nodes {
@@ -181,16 +184,10 @@ func spelled(env map[string]string) (list []string) {
 }
 
 // prepare makes keys, schema and users. All users have one password.
-func (r *rig) prepare(binary string, env []string, users int) {
+func (r *rig) prepare(program pawltest.Program, users int) {
 	r.t.Helper()
-	for _, args := range [][]string{{"keys", "init"}, {"migrate", "up"}, {"user", "add", "u0@example.com"}} {
-		cmd := exec.CommandContext(r.t.Context(), binary, args...)
-		cmd.Env, cmd.Stdin = env, strings.NewReader(password+"\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			r.t.Fatalf("pawl %v: %v\n%s", args, err, out)
-		}
-	}
-	err := r.postgres.with("pawl", func(ctx context.Context, conn *pgx.Conn) error {
+	program.Prepare(r.t, "u0@example.com", password)
+	err := r.postgres.With("pawl", func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `INSERT INTO users (id, email, normalized_email, password_hash, role, status, credential_version, created_at, updated_at)
 			SELECT gen_random_uuid(), 'u' || n || '@example.com', 'u' || n || '@example.com', password_hash, role, status, credential_version, created_at, updated_at
 			FROM users, generate_series(1, $1) n`, users)
@@ -210,6 +207,15 @@ func (r *rig) prepare(binary string, env []string, users int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// held reports whether the ledger knows that a session is held to attempt ids.
+func (r *rig) held(sessionID string) bool {
+	held := false
+	err := r.postgres.With("pawl", func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT held FROM sessions WHERE id = $1::text::uuid", sessionID).Scan(&held)
+	})
+	return err == nil && held
 }
 
 // nap sleeps, or returns false when everybody goes home.

@@ -8,24 +8,25 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // single is one Redis server behind a proxy for each of the two servers.
 type single struct {
 	*redistest.Proc
-	proxies [2]*proxy
+	proxies [2]*faultproxy.Proxy
 }
 
 func newSingle(t *testing.T) *single {
 	t.Helper()
 	s := &single{Proc: redistest.Server(t, "maxmemory-policy noeviction")}
-	s.proxies = [2]*proxy{newProxy(t, s.Addr()), newProxy(t, s.Addr())}
+	s.proxies = [2]*faultproxy.Proxy{faultproxy.New(t, s.Addr()), faultproxy.New(t, s.Addr())}
 	return s
 }
 
 func (s *single) urls() [2]string {
-	return [2]string{"redis://" + s.proxies[0].addr(), "redis://" + s.proxies[1].addr()}
+	return [2]string{"redis://" + s.proxies[0].Addr(), "redis://" + s.proxies[1].Addr()}
 }
 
 func (s *single) masters(ctx context.Context, do func(context.Context, *redis.Client) error) error {
@@ -35,7 +36,7 @@ func (s *single) masters(ctx context.Context, do func(context.Context, *redis.Cl
 // faults of one Redis server.
 func (s *single) faults(r *rig) []fault {
 	ctx := context.Background()
-	chosen := func(random *rand.Rand) []*proxy { return either(s.proxies, random) }
+	chosen := func(random *rand.Rand) []*faultproxy.Proxy { return either(s.proxies, random) }
 	return append(throughProxies("Redis", "rotated", chosen, time.Minute), []fault{
 		{kind: "Redis paused", run: func(span time.Duration, random *rand.Rand) error {
 			s.Stop()

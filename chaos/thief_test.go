@@ -101,7 +101,7 @@ func (d *drama) play() {
 	d.s.doom() // its end is no surprise
 	d.victim, d.crook = actor{name: "owner"}, actor{name: "thief"}
 	d.victim.takes(d.s.token)
-	for d.victim.newest < turnsBefore || d.attempts && !d.rig.postgres.held(d.s.id) {
+	for d.victim.newest < turnsBefore || d.attempts && !d.rig.held(d.s.id) {
 		if !d.nap(100*time.Millisecond) || d.use(&d.victim) != granted {
 			d.odd("before the theft")
 			return

@@ -60,9 +60,8 @@ func TestLostRedisReply(t *testing.T) {
 func (p *plant) twinThrough(t *testing.T) (*process, *plant) {
 	t.Helper()
 	env := maps.Clone(p.env)
-	store := "redis://" + p.hot.Options().Addr
-	twin := &plant{t: t, redis: faultproxy.New(t, p.hot.Options().Addr), dir: p.dir, env: env}
-	env["PAWL_REDIS_URL"] = twin.redis.Through(store)
+	twin := &plant{t: t, redis: faultproxy.New(t, p.store.Addr()), dir: p.dir, env: env}
+	env["PAWL_REDIS_URL"] = twin.redis.Through(p.store.URL())
 	server, url := serveOne(t, p.dir, env)
 	twin.server, twin.url = server, url
 	return server, twin

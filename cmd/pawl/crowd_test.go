@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // TestCrowdAtTheDoor: while 300 people log in at once, those who are inside
@@ -24,7 +25,7 @@ func TestCrowdAtTheDoor(t *testing.T) {
 		longest = 1500 * time.Millisecond
 	)
 	dir, env := environment(t)
-	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = "redis://"+redisServer(t, "save \"\"\n"), databasetest.PostgresURL(t)
+	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = redistest.Server(t).URL(), databasetest.PostgresURL(t)
 	maps.Copy(env, behindProxy("PAWL_LOGIN_ACCOUNT_SCHEDULE", "off"))
 	delete(env, "PAWL_ARGON2_CONCURRENCY")
 	operate(t, dir, env, "", "migrate", "up")

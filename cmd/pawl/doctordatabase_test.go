@@ -13,6 +13,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 	"github.com/pawlauth/pawl/internal/faultproxy"
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // lookTime is the longest that doctor may wait for one answer, with what a busy
@@ -126,7 +127,7 @@ func TestDoctorOddPostgres(t *testing.T) {
 func TestDoctorWithStoresDown(t *testing.T) {
 	t.Parallel()
 	dir, env := environment(t)
-	database, address := databasetest.PostgresURL(t), redisServer(t, "save \"\"\nappendonly yes\n")
+	database, address := databasetest.PostgresURL(t), redistest.Server(t, "appendonly yes").Addr()
 	env["PAWL_DATABASE_URL"], env["PAWL_REDIS_URL"] = database, "redis://"+address
 	operate(t, dir, env, "", "migrate", "up")
 	proxy := faultproxy.New(t, host(t, database))

@@ -5,11 +5,14 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // listedRights are what a user of Pawl's needs in Redis, as docs/operations.md
@@ -61,7 +64,7 @@ func TestDoctorRedis(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			address, login := redisServer(t, tt.conf), ""
+			address, login := redistest.Server(t, tt.conf).Addr(), ""
 			if strings.Contains(tt.conf, user) {
 				login = "pawl:hunter2@"
 			}
@@ -85,10 +88,7 @@ func TestDoctorRedis(t *testing.T) {
 func TestDoctorRedisElsewhere(t *testing.T) {
 	dir, env := alone(t)
 	delete(env, "PAWL_SESSION_STORE")
-	_, port, err := net.SplitHostPort(redisServer(t, "save \"\"\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := strconv.Itoa(redistest.Server(t).Port())
 	d := doctor(t, dir, with(env, "PAWL_REDIS_URL", "redis://0.0.0.0:"+port))
 	d.says("redis.tls", "warning not encrypted")
 	d.says("redis.reach", "ok answers")
@@ -103,15 +103,15 @@ func TestDoctorRedisForms(t *testing.T) {
 	t.Parallel()
 	dir, env := alone(t)
 	delete(env, "PAWL_SESSION_STORE")
-	master := redisServer(t, "save \"\"\nappendonly yes\n")
-	sentinel := redisServer(t, fmt.Sprintf("requirepass hunter2\nsentinel monitor main %s 1\n", spaced(master)), "--sentinel")
+	master := redistest.Server(t, "appendonly yes")
+	sentinel := redistest.Sentinel(t, "requirepass hunter2", fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1", master.Port())).Addr()
 	d := doctor(t, dir, with(env, "PAWL_REDIS_URL", "redis+sentinel://"+sentinel+"/main", "PAWL_REDIS_SENTINEL_PASSWORD", "hunter2"))
 	d.says("redis.role", "ok takes writes")
 	d.says("redis.rights", "ok scripts")
 	doctor(t, dir, with(env, "PAWL_REDIS_URL", "redis+sentinel://"+sentinel+"/main", "PAWL_REDIS_SENTINEL_PASSWORD", "9h3k")).says("redis.reach", "problem ")
 
-	conf := "save \"\"\nappendonly yes\ncluster-enabled yes\nuser pawl on >hunter2 " + listedRights(t) + " +cluster|slots\n"
-	one, two := redisServer(t, conf), redisServer(t, conf+"maxmemory-policy allkeys-lru\n")
+	conf := "appendonly yes\ncluster-enabled yes\nuser pawl on >hunter2 " + listedRights(t) + " +cluster|slots"
+	one, two := redistest.Server(t, conf).Addr(), redistest.Server(t, conf, "maxmemory-policy allkeys-lru").Addr()
 	clients := [2]*redis.Client{}
 	for i, address := range []string{one, two} {
 		clients[i] = redis.NewClient(&redis.Options{Addr: address})
@@ -123,8 +123,11 @@ func TestDoctorRedisForms(t *testing.T) {
 	if err := clients[1].Do(t.Context(), "cluster", "set-config-epoch", 2).Err(); err != nil {
 		t.Fatal(err)
 	}
-	place := strings.Fields(spaced(two))
-	if err := clients[0].ClusterMeet(t.Context(), place[0], place[1]).Err(); err != nil {
+	host, port, err := net.SplitHostPort(two)
+	if err == nil {
+		err = clients[0].ClusterMeet(t.Context(), host, port).Err()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, client := range clients {
@@ -155,7 +158,7 @@ func TestServeWithListedRights(t *testing.T) {
 	dir, env := environment(t)
 	operate(t, dir, env, "", "migrate", "up")
 	operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
-	env["PAWL_REDIS_URL"] = "redis://pawl:hunter2@" + redisServer(t, "save \"\"\nappendonly yes\nuser default off\nuser pawl on >hunter2 "+listedRights(t)+"\n")
+	env["PAWL_REDIS_URL"] = "redis://pawl:hunter2@" + redistest.Server(t, "appendonly yes", "user default off", "user pawl on >hunter2 "+listedRights(t)).Addr()
 	env["PAWL_ALLOWED_ORIGINS"] = origin
 	server, address := serveOne(t, dir, env)
 	p := &plant{t: t, url: address}

@@ -234,16 +234,19 @@ func (p *plant) storesFail() {
 	demands(p.t, p.url, "UNAVAILABLE", demoUser, "not the password", "BODY", from(1)...)
 	p.logged(audit.FeedStale)
 	p.postgres.Set(faultproxy.Weather{Cut: true})
-	p.reads(&session{access: s.access}, `{ me { id } }`, "", "with no store at all")
+	for deadline := time.Now().Add(patience); !p.server.said(`"msg":"`+string(audit.AccessFailOpen)+`"`) && time.Now().Before(deadline); {
+		p.reads(&session{access: s.access}, `{ me { id } }`, "", "with no store at all")
+	}
 	p.redis.Set(faultproxy.Weather{})
 	p.postgres.Set(faultproxy.Weather{})
 	p.logged(audit.FeedRecovered)
+	p.events(string(audit.AccessFailOpen)) // what waited for the database is written
 }
 
 // logged waits for an event in the log.
 func (p *plant) logged(name audit.Name) {
 	p.t.Helper()
-	if !strings.Contains(p.server.all.String(), `"msg":"`+string(name)+`"`) {
+	if !p.server.said(`"msg":"` + string(name) + `"`) {
 		p.server.await(`"msg":"` + string(name) + `"`)
 	}
 }
@@ -254,7 +257,7 @@ func TestExpiryIsTold(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, list(map[string]string{"PAWL_ADDR": "127.0.0.1:0", "PAWL_ACCESS_TTL": "1s", "PAWL_IDLE_TTL": "2s", "PAWL_ABSOLUTE_TTL": "2s", "PAWL_REUSE_GRACE": "0s"}), "dev")
 	url := "http://" + p.await(`msg=listening address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	login, err := query(url, loginBody)
 	if err != nil {
 		t.Fatal(err)

@@ -5,18 +5,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/postgrestest"
 )
 
-// list is the URL of two servers of which one takes writes. attributes go to its
+// listOf is the URL of two servers of which one takes writes. attributes go to its
 // end.
-func (p *postgres) list(other *postgres, attributes string) string {
-	return "postgres://pawl@127.0.0.1:" + p.port + ",127.0.0.1:" + other.port + "/pawl?sslmode=disable" + attributes
-}
-
-// promote makes a standby the primary, and returns when it takes writes.
-func (p *postgres) promote() {
-	p.t.Helper()
-	p.exec("SELECT pg_promote(true, 60)")
+func listOf(one, other *postgrestest.Server, attributes string) string {
+	return "postgres://pawl@" + one.Addr() + "," + other.Addr() + "/pawl?sslmode=disable" + attributes
 }
 
 // TestPostgresFailover: the primary dies and its standby is promoted; then a
@@ -25,23 +21,23 @@ func (p *postgres) promote() {
 // for a server that takes writes follows too.
 func TestPostgresFailover(t *testing.T) {
 	t.Parallel()
-	first := newPostgres(t, "wal_level=replica", "hot_standby=on", "synchronous_commit=local", "wal_receiver_status_interval=1")
-	second := first.clone(nil)
-	p := newPlantOn(t, first.url(), map[string]string{
-		"PAWL_DATABASE_URL": first.list(second, "&target_session_attrs=read-write"),
+	first := postgrestest.Start(t, "wal_level=replica", "hot_standby=on", "synchronous_commit=local", "wal_receiver_status_interval=1")
+	second := first.Clone(nil)
+	p := newPlantOn(t, first.URL(), map[string]string{
+		"PAWL_DATABASE_URL": listOf(first, second, "&target_session_attrs=read-write"),
 		"PAWL_REUSE_GRACE":  "0s", "PAWL_SESSION_CAP": "1000", "PAWL_LOGIN_MIN_DURATION": "0s",
 	})
 	env := maps.Clone(p.env)
-	env["PAWL_DATABASE_URL"] = first.list(second, "")
+	env["PAWL_DATABASE_URL"] = listOf(first, second, "")
 	server, url := serveOne(t, p.dir, env)
 	simple := &plant{t: t, url: url}
 
 	page, app, late, gone := p.login("COOKIE"), p.login("BODY"), p.login("BODY"), p.login("BODY")
 	p.leaves(gone, "before the failover")
 	simple.login("BODY")
-	first.caughtUp()
+	first.CaughtUp()
 
-	first.end(syscall.SIGKILL)
+	first.End(syscall.SIGKILL)
 	killed := time.Now()
 	for _, node := range []*plant{p, simple} {
 		node.noLogin(page, "with the primary dead")
@@ -50,7 +46,7 @@ func TestPostgresFailover(t *testing.T) {
 	}
 	simple.reads(app, `{ me { email } }`, "", "from a standby")
 	p.leaves(late, "with the primary dead")
-	second.promote()
+	second.Promote()
 	promoted := time.Now()
 	away := p.comesBack(promoted, "promoted")
 	t.Logf("kill -9: logins come back %s after the promotion, %s after the kill", away.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
@@ -59,13 +55,13 @@ func TestPostgresFailover(t *testing.T) {
 
 	// The old machine comes back as the standby of the new primary. Then they
 	// change places, and nothing ends the open connections to the one that was.
-	third := second.clone(first)
+	third := second.Clone(first)
 	p.burst()
 	simple.burst()
 	late = p.login("BODY")
-	second.caughtUp()
-	second.exec("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-	third.promote()
+	second.CaughtUp()
+	second.Exec("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+	third.Promote()
 	promoted = time.Now()
 	p.turns(page, "with the primary read-only")
 	p.leaves(late, "with the primary read-only")
@@ -95,19 +91,19 @@ func (p *plant) burst() {
 
 // follows demands of a server that took over what it owes to sessions that live
 // and to sessions that ended.
-func (p *plant) follows(primary *postgres, page, app, late, gone *session) {
+func (p *plant) follows(primary *postgrestest.Server, page, app, late, gone *session) {
 	p.t.Helper()
 	when := "on the promoted server"
 	p.turns(page, when)
 	p.turns(app, when)
 	p.left(gone, when)
 	p.left(late, when)
-	primary.until("the logout is repaired", recorded, late.id)
+	primary.Until("the logout is repaired", recorded, late.id)
 	fresh := p.login("BODY")
 	for range 3 {
 		p.turns(fresh, when)
 	}
-	primary.until("checkpoints arrive", "SELECT generation > 1 FROM sessions WHERE id = $1::text::uuid", fresh.id)
+	primary.Until("checkpoints arrive", "SELECT generation > 1 FROM sessions WHERE id = $1::text::uuid", fresh.id)
 	p.leaves(fresh, when)
-	primary.until("a logout is recorded", recorded, fresh.id)
+	primary.Until("a logout is recorded", recorded, fresh.id)
 }

@@ -133,7 +133,7 @@ func (p *process) memory(field string) int64 {
 func TestProgramGivesNothingAway(t *testing.T) {
 	p := start(t, t.TempDir(), list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"}), "dev")
 	url := "http://" + p.await(`msg=listening address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	plain := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: patience}
 	for _, tt := range []struct {
 		method, path string

@@ -135,7 +135,7 @@ func TestImportIsUpgraded(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"}), "dev")
 	url := "http://" + p.await(`msg=listening.* address="?([^" ]+)`)
-	p.await(`msg=ready`)
+	p.await(`msg=server.ready`)
 	sum, err := bcrypt.GenerateFromPassword([]byte("imported long ago"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)

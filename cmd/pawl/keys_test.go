@@ -72,6 +72,7 @@ func TestHalfMadeKeys(t *testing.T) {
 		{"the same key twice", "cp -p access-* access-20260101T000000Z.pem", "twice"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir, _ := environment(t)
 			harm := exec.Command("sh", "-ec", tt.harm)
 			harm.Dir = filepath.Join(dir, "keys")

@@ -3,12 +3,15 @@ package main_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,10 +22,17 @@ import (
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
 )
 
+// waiters is how many parallel tests run at once at least: they wait for most of
+// their time.
+const waiters = 3
+
 // TestMain puts the real program into the PATH of the tests, and a curl that is
 // good enough for machines without one.
 func TestMain(m *testing.M) {
 	logging.Disable() // the Redis client's own: it tells of servers that are down on purpose
+	if runtime.GOMAXPROCS(0) < waiters {
+		_ = flag.Set("test.parallel", strconv.Itoa(waiters)) // go test -parallel has the last word
+	}
 	testscript.Main(m, map[string]func(){"pawl": func() { program(pawl.Run) }, "chatty": func() { program(chatty) }, "curl": curl})
 }
 
@@ -80,7 +90,7 @@ func TestLogsAreKept(t *testing.T) {
 	t.Setenv(logDir, dir)
 	p := start(t, t.TempDir(), list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"}), "dev")
 	url := "http://" + p.await(`msg=listening address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	login, err := query(url, loginBody)
 	if err != nil {
 		t.Fatal(err)

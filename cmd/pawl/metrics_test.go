@@ -24,7 +24,7 @@ func serveMeasured(t *testing.T, dir string, env map[string]string) (p *process,
 	p = start(t, dir, list(env), "serve")
 	admin = "http://" + p.await(`"msg":"listening for operators","address":"([^"]+)"`)
 	url = "http://" + p.await(`"msg":"listening","address":"([^"]+)"`)
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	return p, url, admin
 }
 
@@ -180,6 +180,7 @@ func TestMetricsCount(t *testing.T) {
 
 // TestMetricsOfAnOutage: a store that is cut off shows.
 func TestMetricsOfAnOutage(t *testing.T) {
+	t.Parallel()
 	dir, env := environment(t)
 	store := faultproxy.New(t, strings.TrimSuffix(strings.TrimPrefix(redisURL(t), "redis://"), "/0"))
 	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = store.Through(redisURL(t)), databasetest.PostgresURL(t)

@@ -225,7 +225,6 @@ func (n *node) answer(ctx context.Context, service *auth.Service, events *audit.
 			open = true
 			look.Stop()
 			n.web.Open(n.metrics.InFlight(handler))
-			n.log.Info("ready")
 			events.Record(audit.Event{Name: audit.ServerReady})
 			n.ready(port)
 		}

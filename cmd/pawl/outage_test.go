@@ -2,9 +2,7 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 // TestOutages takes the stores away in every way and demands that nobody is
 // signed out.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, map[string]string{"PAWL_REUSE_GRACE": "0s"})
 	page, app := p.login("COOKIE"), p.login("BODY")
 	for _, weather := range storms() {
@@ -51,6 +50,7 @@ func TestOutages(t *testing.T) {
 
 // TestFlushall empties Redis under sessions of all ages.
 func TestFlushall(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, map[string]string{"PAWL_REUSE_GRACE": "0s", "PAWL_SESSION_CAP": "100"})
 	var sessions []*session
 	for i := range 20 {
@@ -79,30 +79,14 @@ func TestFlushall(t *testing.T) {
 // TestPausedRedisTurnsNothing: a command that sat in a paused server's queue
 // while its client was told UNAVAILABLE must not turn the token afterwards.
 func TestPausedRedisTurnsNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, map[string]string{"PAWL_REUSE_GRACE": "0s"})
 	s := p.login("BODY")
 	p.turns(s, "before the pause")
-	info, err := p.hot.Info(t.Context(), "server").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	_, after, _ := strings.Cut(info, "process_id:")
-	if _, err := fmt.Sscanf(after, "%d", &pid); err != nil {
-		t.Fatal(err)
-	}
-	server, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	p.store.Stop()
 	p.refuses(s, "with Redis stopped")
 	time.Sleep(time.Second) // the deadline of what waits in its sockets passes
-	if err := server.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	p.store.Cont()
 	p.turns(s, "after the pause") // with no grace, a turn in the queue would be reuse now
 	p.server.stop()
 }
@@ -110,6 +94,7 @@ func TestPausedRedisTurnsNothing(t *testing.T) {
 // TestDumpHoldsNothing reads everything that a full life of sessions left in
 // both stores.
 func TestDumpHoldsNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, map[string]string{"PAWL_REUSE_GRACE": "0s"})
 	secrets := []string{strings.TrimSpace(demoPassword), attemptID}
 	for _, delivery := range []string{"BODY", "COOKIE"} {
@@ -169,6 +154,7 @@ func dumpRedis(t *testing.T, client *redis.Client) string {
 // TestRevocationReachesTheOtherServer: an access token dies everywhere within
 // a second of its session, and with the news cut off, within the stale limit.
 func TestRevocationReachesTheOtherServer(t *testing.T) {
+	t.Parallel()
 	const stale = time.Second
 	p := newPlant(t, map[string]string{"PAWL_REVOCATION_STALE_AFTER": stale.String(), "PAWL_SESSION_CAP": "100", "PAWL_REUSE_GRACE": "0s"})
 	other, url := p.twin()

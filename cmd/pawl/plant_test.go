@@ -13,6 +13,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
 	"github.com/pawlauth/pawl/internal/faultproxy"
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // hangs is the longest that an answer may take when a store does not: three
@@ -38,6 +39,7 @@ type plant struct {
 	t               *testing.T
 	url             string
 	redis, postgres *faultproxy.Proxy
+	store           *redistest.Proc
 	hot             *redis.Client // past the proxy
 	database        string        // past the proxy
 	server          *process
@@ -54,14 +56,14 @@ func newPlant(t *testing.T, settings map[string]string) *plant {
 func newPlantOn(t *testing.T, database string, settings map[string]string) *plant {
 	t.Helper()
 	dir, env := environment(t)
-	address := redisServer(t, "save \"\"\n")
+	store := redistest.Server(t)
 	p := &plant{
-		t: t, redis: faultproxy.New(t, address), postgres: faultproxy.New(t, host(t, database)),
-		hot: redis.NewClient(&redis.Options{Addr: address}), database: database,
+		t: t, redis: faultproxy.New(t, store.Addr()), postgres: faultproxy.New(t, host(t, database)), store: store,
+		hot: redis.NewClient(&redis.Options{Addr: store.Addr()}), database: database,
 	}
 	t.Cleanup(func() { _ = p.hot.Close() })
 	env["PAWL_DATABASE_URL"] = p.postgres.Through(database)
-	env["PAWL_REDIS_URL"] = p.redis.Through("redis://" + address)
+	env["PAWL_REDIS_URL"] = p.redis.Through(store.URL())
 	env["PAWL_ALLOWED_ORIGINS"], env["PAWL_LOG_LEVEL"] = origin, "debug"
 	for name, value := range settings {
 		env[name] = value
@@ -77,7 +79,7 @@ func newPlantOn(t *testing.T, database string, settings map[string]string) *plan
 func (p *plant) twin() (*process, string) {
 	p.t.Helper()
 	env := maps.Clone(p.env)
-	env["PAWL_DATABASE_URL"], env["PAWL_REDIS_URL"] = p.database, "redis://"+p.hot.Options().Addr
+	env["PAWL_DATABASE_URL"], env["PAWL_REDIS_URL"] = p.database, p.store.URL()
 	return serveOne(p.t, p.dir, env)
 }
 

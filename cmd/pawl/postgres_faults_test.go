@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pawlauth/pawl/internal/faultproxy"
+	"github.com/pawlauth/pawl/internal/postgrestest"
 )
 
 // returns is how long logins may stay away after PostgreSQL is back. A request
@@ -89,19 +90,19 @@ const recorded = "SELECT revoked_at IS NOT NULL FROM sessions WHERE id = $1::tex
 // go on, logins say UNAVAILABLE, and all is well again soon after it is back.
 func TestPostgresFaults(t *testing.T) {
 	t.Parallel()
-	server := newPostgres(t, "max_connections=24")
-	p := newPlantOn(t, server.url(), map[string]string{
+	server := postgrestest.Start(t, "max_connections=24")
+	p := newPlantOn(t, server.URL(), map[string]string{
 		"PAWL_REUSE_GRACE": "0s", "PAWL_SESSION_CAP": "1000", "PAWL_LOGIN_MIN_DURATION": "0s",
 	})
 	weather := func(w faultproxy.Weather) func() { return func() { p.postgres.Set(w) } }
-	sql := func(statements ...string) func() { return func() { server.exec(statements...) } }
+	sql := func(statements ...string) func() { return func() { server.Exec(statements...) } }
 	var free func()
 	const leave = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pawl'"
 	for _, tt := range []struct {
 		fault      string
 		begin, end func()
 	}{
-		{"down", func() { server.end(syscall.SIGQUIT) }, server.up},
+		{"down", func() { server.End(syscall.SIGQUIT) }, server.Up},
 		{"cut off", weather(faultproxy.Weather{Cut: true}), weather(faultproxy.Weather{})},
 		{"hanging", weather(faultproxy.Weather{Hang: true}), weather(faultproxy.Weather{})},
 		{"far too slow", weather(faultproxy.Weather{Delay: 2 * time.Second}), weather(faultproxy.Weather{})},
@@ -122,7 +123,7 @@ func TestPostgresFaults(t *testing.T) {
 		tt.end()
 		away := p.comesBack(time.Now(), tt.fault)
 		began := time.Now()
-		server.until("the logout reaches the ledger", recorded, leaver.id)
+		server.Until("the logout reaches the ledger", recorded, leaver.id)
 		t.Logf("PostgreSQL %s: logins after %s, the logout in the ledger after %s", tt.fault,
 			away.Round(time.Millisecond), (away + time.Since(began)).Round(time.Millisecond))
 		p.turns(page, "after PostgreSQL was "+tt.fault)
@@ -134,19 +135,19 @@ func TestPostgresFaults(t *testing.T) {
 
 // crowd lets others take every connection that an ordinary role can have. free
 // lets them go.
-func crowd(t *testing.T, server *postgres, leave string) (free func()) {
+func crowd(t *testing.T, server *postgrestest.Server, leave string) (free func()) {
 	t.Helper()
-	server.exec("CREATE ROLE crowd LOGIN", leave)
+	server.Exec("CREATE ROLE crowd LOGIN", leave)
 	var others []*pgx.Conn
 	ctx := context.Background()
 	began := time.Now()
 	for refused := 0; refused < 20; { // pawl may snatch one in between
-		conn, err := pgx.Connect(ctx, strings.Replace(server.url(), "pawl@", "crowd@", 1))
+		conn, err := pgx.Connect(ctx, strings.Replace(server.URL(), "pawl@", "crowd@", 1))
 		if err == nil {
 			others, refused = append(others, conn), 0
 			continue
 		}
-		server.exec(leave)
+		server.Exec(leave)
 		refused++
 		if time.Since(began) > patience {
 			t.Fatalf("others cannot take all connections: %v", err)
@@ -182,8 +183,8 @@ func TestSlowPostgres(t *testing.T) {
 // UNAVAILABLE.
 func TestPostgresRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
-	server := newPostgres(t)
-	p := newPlantOn(t, server.url(), map[string]string{
+	server := postgrestest.Start(t)
+	p := newPlantOn(t, server.URL(), map[string]string{
 		"PAWL_REUSE_GRACE": "0s", "PAWL_SESSION_CAP": "1000", "PAWL_LOGIN_MIN_DURATION": "0s",
 	})
 	var load sync.WaitGroup
@@ -227,8 +228,8 @@ func TestPostgresRestartsUnderLoad(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		began := time.Now()
-		server.end(signal)
-		server.up()
+		server.End(signal)
+		server.Up()
 		up := time.Now()
 		away := p.comesBack(up, "restarted ("+name+")")
 		t.Logf("%s restart: PostgreSQL away for %s, logins %s longer", name, up.Sub(began).Round(time.Millisecond), away.Round(time.Millisecond))

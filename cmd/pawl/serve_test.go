@@ -2,26 +2,20 @@ package main_test
 
 import (
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/pawltest"
+	"github.com/pawlauth/pawl/internal/proctest"
 )
 
 // operate runs a command to its end and returns what it printed.
 func operate(t *testing.T, dir string, env map[string]string, stdin string, args ...string) (out string) {
 	t.Helper()
-	cmd := exec.Command("pawl", args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = dir, list(env), strings.NewReader(stdin)
-	text, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("pawl %v: %v\n%s", args, err, text)
-	}
-	return string(text)
+	return pawltest.Program{Path: "pawl", Dir: dir, Env: list(env)}.Run(t, stdin, args...)
 }
 
 // serveOne starts a server and returns its URL when it is ready.
@@ -29,7 +23,7 @@ func serveOne(t *testing.T, dir string, env map[string]string) (*process, string
 	t.Helper()
 	p := start(t, dir, list(env), "serve")
 	url := "http://" + p.await(`"msg":"listening","address":"([^"]+)"`)
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	return p, url
 }
 
@@ -90,20 +84,14 @@ func TestServeWithoutOrigins(t *testing.T) {
 	operate(t, dir, env, "", "migrate", "up")
 	p := start(t, dir, list(env), "serve")
 	p.await("PAWL_ALLOWED_ORIGINS is empty")
-	p.await(`"msg":"ready"`)
+	p.await(`"msg":"server.ready"`)
 	p.stop()
 }
 
 // redisURL is the test server's.
 func redisURL(t *testing.T) string {
 	t.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" && os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-		t.Fatal("PAWL_TEST_REDIS_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-	} else if url == "" {
-		t.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	return url
+	return proctest.Service(t, "PAWL_TEST_REDIS_URL")
 }
 
 // TestTwoServers share one Redis and one PostgreSQL.

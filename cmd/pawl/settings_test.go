@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +12,7 @@ func environment(t *testing.T) (dir string, env map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
 	keys := filepath.Join(dir, "keys")
-	initialize := exec.Command("pawl", "keys", "init", "--keys-dir", keys)
-	initialize.Env = list(nil)
-	if out, err := initialize.CombinedOutput(); err != nil {
-		t.Fatalf("keys init: %v\n%s", err, out)
-	}
+	operate(t, dir, nil, "", "keys", "init", "--keys-dir", keys)
 	return dir, map[string]string{
 		"PAWL_ADDR":         "127.0.0.1:0",
 		"PAWL_ADMIN_ADDR":   "off",
@@ -118,6 +113,7 @@ func TestBadSettings(t *testing.T) {
 		{"PAWL_LOG_LEVEL", "loud", "must be one of: debug"},
 	} {
 		t.Run(tt.setting+" "+strings.ReplaceAll(tt.value[:min(len(tt.value), 64)], "/", "|"), func(t *testing.T) {
+			t.Parallel()
 			env := map[string]string{}
 			for name, value := range good {
 				env[name] = value
@@ -192,7 +188,7 @@ func TestDevIsLooser(t *testing.T) {
 		"PAWL_ADDR": "127.0.0.1:0", "PAWL_ACCESS_TTL": "1s", "PAWL_IDLE_TTL": "2s", "PAWL_ABSOLUTE_TTL": "3s",
 		"PAWL_REUSE_GRACE": "0s", "PAWL_ARGON2_MEMORY": "64", "PAWL_ARGON2_TIME": "1",
 	}), "dev")
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 }
 
 // TestRefusalsAreEventsInJSON: a log of text has the line for people alone, and a

@@ -30,7 +30,7 @@ func TestStopWithRequestsInFlight(t *testing.T) {
 	env := list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"})
 	p := start(t, dir, env, "dev")
 	addr := p.await(`address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 
 	var began []*pending
 	for range 4 {
@@ -64,7 +64,7 @@ func TestStopWithRequestsInFlight(t *testing.T) {
 
 	again := start(t, dir, env, "dev")
 	url := "http://" + again.await(`address=(\S+)`)
-	again.await("msg=ready")
+	again.await("msg=server.ready")
 	for _, token := range tokens {
 		a, err := query(url, refreshBody(token))
 		if err != nil || a.text("refreshToken", "refreshToken") == "" {
@@ -77,7 +77,7 @@ func TestStopWithRequestsInFlight(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	p := start(t, t.TempDir(), list(map[string]string{"PAWL_ADDR": "127.0.0.1:0"}), "dev")
 	addr := p.await(`address=(\S+)`)
-	p.await("msg=ready")
+	p.await("msg=server.ready")
 	begin(t, addr, loginBody)
 	began, ended := time.Now(), make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
+	"github.com/pawlauth/pawl/internal/redistest"
 )
 
 // TestRedisWarnings: a Redis that forgets is named, one that does not tell its
@@ -19,19 +21,22 @@ func TestRedisWarnings(t *testing.T) {
 	dir, env := environment(t)
 	operate(t, dir, env, "", "migrate", "up")
 	for _, tt := range []struct {
-		name, conf    string
+		name          string
+		conf          []string
 		evicts, loses bool
 	}{
-		{"safe", "save \"\"\nappendonly yes\n", false, false},
-		{"snapshots", "save 3600 1\n", false, false},
-		{"nothing on disk", "save \"\"\n", false, true},
-		{"evicting", "save 3600 1\nmaxmemory-policy allkeys-lru\n", true, false},
-		{"both", "save \"\"\nmaxmemory-policy volatile-ttl\n", true, true},
-		{"silent", "save \"\"\nrename-command CONFIG \"\"\nrename-command INFO \"\"\nmaxmemory-policy allkeys-lru\n", false, false},
-		{"INFO alone", "save \"\"\nmaxmemory-policy allkeys-lru\nrename-command CONFIG \"\"\n", true, false},
+		{"safe", []string{"appendonly yes"}, false, false},
+		{"snapshots", []string{"save 3600 1"}, false, false},
+		{"nothing on disk", nil, false, true},
+		{"evicting", []string{"save 3600 1", "maxmemory-policy allkeys-lru"}, true, false},
+		{"both", []string{"maxmemory-policy volatile-ttl"}, true, true},
+		{"silent", []string{"maxmemory-policy allkeys-lru", `rename-command CONFIG ""`, `rename-command INFO ""`}, false, false},
+		{"INFO alone", []string{"maxmemory-policy allkeys-lru", `rename-command CONFIG ""`}, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			env["PAWL_REDIS_URL"] = "redis://" + redisServer(t, tt.conf)
+			t.Parallel()
+			env := maps.Clone(env)
+			env["PAWL_REDIS_URL"] = redistest.Server(t, tt.conf...).URL()
 			p, _ := serveOne(t, dir, env)
 			p.stop()
 			log := p.all.String()
@@ -63,6 +68,7 @@ func TestDamagedDatabase(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir, env := environment(t)
 			operate(t, dir, env, "", "migrate", "up")
 			operate(t, dir, env, demoPassword, "user", "add", "demo@example.com")
@@ -114,10 +120,11 @@ func TestUnwritable(t *testing.T) {
 		{"unreadable key", "chmod 000 data/keys/refresh-*", "pawl keys init --keys-dir=data/keys", "cannot be read: permission denied; it must belong to the user that pawl runs as"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			env := map[string]string{"PAWL_DATA_DIR": "data", "PAWL_ADDR": "127.0.0.1:0"}
 			p := start(t, dir, list(env), "dev")
-			p.await("msg=ready")
+			p.await("msg=server.ready")
 			p.stop()
 			harm := exec.Command("sh", "-ec", ": >empty.db; "+tt.harm)
 			harm.Dir = dir

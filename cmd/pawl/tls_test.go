@@ -62,6 +62,7 @@ func shownBy(t *testing.T, address string) string {
 // TestServeOverTLS: the program serves HTTPS by itself, tells browsers to keep
 // to it, refuses old protocols and plain HTTP, and follows a renewed certificate.
 func TestServeOverTLS(t *testing.T) {
+	t.Parallel()
 	dir, env := environment(t)
 	delete(env, "PAWL_REDIS_URL")
 	env["PAWL_SESSION_STORE"] = "memory"

@@ -142,8 +142,8 @@ func occupy(w *world, network string) {
 // from it finds no place where others have taken what it may have.
 func TestQueueKnowsTheNetwork(t *testing.T) {
 	for _, c := range []struct{ name, address, network, other string }{
-		{"IPv4", "203.0.113.1", "203.0.113.1/32", "203.0.113.2"},
-		{"IPv4 in IPv6", "::ffff:203.0.113.1", "203.0.113.1/32", "::ffff:203.0.113.2"},
+		{"IPv4", "203.0.113.1", "203.0.113.1", "203.0.113.2"},
+		{"IPv4 in IPv6", "::ffff:203.0.113.1", "203.0.113.1", "::ffff:203.0.113.2"},
 		{"IPv6", "2001:db8:1:2::9", "2001:db8:1:2::/64", "2001:db8:1:3::9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -77,19 +76,6 @@ func (s *Service) deviceOf(c Caller, u user.User) *attempt {
 		}
 	}
 	return &attempt{}
-}
-
-// network is what an address has in common with its neighbours: one customer.
-func network(addr netip.Addr) string {
-	bits := 32
-	if addr = addr.Unmap().WithZone(""); addr.Is6() {
-		bits = 64
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return "" // no address
-	}
-	return prefix.String()
 }
 
 // account names the account that an email means, whether there is one or not.

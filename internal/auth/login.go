@@ -15,6 +15,7 @@ import (
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -112,7 +113,7 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 // mismatch, after the same work. Whoever finds no place in the hashing queue asks
 // the database nothing.
 func (s *Service) verifyLogin(ctx context.Context, c Caller, in LoginInput, a *attempt) (user.User, error) {
-	turn, err := s.Hasher.Enter(network(c.Address))
+	turn, err := s.Hasher.Enter(throttle.Network(c.Address))
 	if err != nil {
 		return user.User{}, s.overloaded(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/pawlauth/pawl/internal/password"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/token"
 	"github.com/pawlauth/pawl/internal/user"
 )
@@ -85,7 +86,7 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 	if err := s.enter(ctx, c, a); err != nil {
 		return s.refusedAttempt(c, a, err)
 	}
-	turn, err := s.Hasher.Enter(network(c.Address))
+	turn, err := s.Hasher.Enter(throttle.Network(c.Address))
 	if err != nil {
 		err = s.overloaded(err)
 	} else {
@@ -101,7 +102,7 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 
 // hashNew is the hash of a password that is to be set.
 func (s *Service) hashNew(ctx context.Context, c Caller, fresh secret.Text) (secret.Text, error) {
-	hash, err := s.Hasher.Hash(ctx, network(c.Address), fresh)
+	hash, err := s.Hasher.Hash(ctx, throttle.Network(c.Address), fresh)
 	switch {
 	case errors.Is(err, password.ErrUnusable):
 		return hash, &InputError{Field: "newPassword", Message: "must be text without the character NUL"}

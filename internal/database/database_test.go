@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/faultproxy"
 )
 
 func open(t *testing.T, url string) *gorm.DB {
@@ -204,23 +204,21 @@ func TestHangingServer(t *testing.T) {
 // TestHangingLater: the same when the server stops in the middle of its work;
 // and when it goes on, so does the pool, whatever it began to open meanwhile.
 func TestHangingLater(t *testing.T) {
-	server, err := url.Parse(databasetest.PostgresURL(t))
+	server := databasetest.PostgresURL(t)
+	parsed, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stalled atomic.Bool
-	proxy := listen(t)
-	go forward(proxy, server.Host, &stalled)
-	server.Host = proxy.Addr().String()
-	db := open(t, server.String())
+	proxy := faultproxy.New(t, parsed.Host)
+	db := open(t, proxy.Through(server))
 	if err := database.Ping(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	stalled.Store(true)
+	proxy.Set(faultproxy.Weather{Lossy: true})
 	for range 3 {
 		within(t, 40, db, "SELECT 1")
 	}
-	stalled.Store(false)
+	proxy.Set(faultproxy.Weather{}) // connections stay as they are
 	deadline := time.Now().Add(10 * time.Second)
 	for err := errors.New("not asked"); err != nil; {
 		if time.Now().After(deadline) {
@@ -274,36 +272,6 @@ func listen(t *testing.T) net.Listener {
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	return listener
-}
-
-// forward passes bytes on to target; while stalled it swallows them, and keeps
-// every connection open.
-func forward(listener net.Listener, target string, stalled *atomic.Bool) {
-	for {
-		client, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", target)
-		if err != nil {
-			return
-		}
-		pass := func(to, from net.Conn) {
-			buffer := make([]byte, 4096)
-			for {
-				n, err := from.Read(buffer)
-				if err != nil {
-					_ = to.Close()
-					return
-				}
-				if !stalled.Load() {
-					_, _ = to.Write(buffer[:n])
-				}
-			}
-		}
-		go pass(server, client)
-		go pass(client, server)
-	}
 }
 
 // TestPassed: of two clocks the earlier counts.

@@ -1,5 +1,5 @@
 // Package faultproxy owns the bad network of the tests: a TCP proxy on loopback
-// that cuts, hangs, delays, and loses single replies. It is for tests only and
+// that cuts, hangs, delays, and loses bytes or single replies. It is for tests only and
 // refuses to know any protocol; replies are told apart by a text they contain.
 package faultproxy
 
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -21,6 +22,7 @@ const dialTimeout = time.Second
 type Weather struct {
 	Cut   bool          // connections end, new ones at once
 	Hang  bool          // connections stay, and bytes are swallowed in both directions
+	Lossy bool          // the same, but connections outlive it and lack what was swallowed
 	Delay time.Duration // every chunk waits, in both directions
 }
 
@@ -31,6 +33,8 @@ func (w Weather) String() string {
 		return "cut"
 	case w.Hang:
 		return "hung"
+	case w.Lossy:
+		return "lossy"
 	case w.Delay > 0:
 		return fmt.Sprintf("delayed by %s", w.Delay)
 	}
@@ -43,6 +47,7 @@ type Proxy struct {
 	t        testing.TB
 	listener net.Listener
 	target   string
+	accepted atomic.Int64
 
 	mu    sync.Mutex
 	now   Weather
@@ -69,6 +74,7 @@ func New(t testing.TB, target string) *Proxy {
 			if err != nil {
 				return
 			}
+			p.accepted.Add(1)
 			go p.carry(conn)
 		}
 	}()
@@ -77,6 +83,12 @@ func New(t testing.TB, target string) *Proxy {
 
 // Addr is the proxy's host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Port is the port of Addr.
+func (p *Proxy) Port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+
+// Accepted is how many connections clients opened so far.
+func (p *Proxy) Accepted() int { return int(p.accepted.Load()) }
 
 // Through is a URL of the target with the proxy in its place.
 func (p *Proxy) Through(target string) string {
@@ -199,5 +211,5 @@ func (p *Proxy) judge(chunk []byte, reply bool) (pass, end bool) {
 	if w.Delay > 0 {
 		time.Sleep(w.Delay)
 	}
-	return !w.Hang, false
+	return !w.Hang && !w.Lossy, false
 }

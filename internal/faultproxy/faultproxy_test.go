@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,27 @@ func TestWeather(t *testing.T) {
 	c.want(t, "seven", "end", long)
 	dial(t, p).want(t, "eight", "end", long)
 	p.Set(faultproxy.Weather{})
-	dial(t, p).want(t, "nine", "nine", long)
+	c = dial(t, p)
+	c.want(t, "nine", "nine", long)
+
+	p.Set(faultproxy.Weather{Lossy: true})
+	c.want(t, "ten", "nothing", brief)
+	p.Set(faultproxy.Weather{}) // the connection lives on without it
+	c.want(t, "eleven", "eleven", long)
+}
+
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	p := faultproxy.New(t, echo(t))
+	for want := range 3 {
+		if got := p.Accepted(); got != want {
+			t.Errorf("got %d connections, want %d", got, want)
+		}
+		dial(t, p).want(t, "line", "line", long)
+	}
+	if got, want := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port())), p.Addr(); got != want {
+		t.Errorf("got %q of Port, want %q of Addr", got, want)
+	}
 }
 
 func TestSwallow(t *testing.T) {

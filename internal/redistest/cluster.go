@@ -242,10 +242,5 @@ func (c *Nodes) must(err error) {
 func (p *Proc) dead() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
+	return !p.run.Running()
 }

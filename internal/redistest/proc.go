@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/pawlauth/pawl/internal/proctest"
 )
 
 const (
@@ -28,10 +29,8 @@ const (
 	// patience is how long the kit waits for a server to do as it was told.
 	patience = time.Minute
 	poll     = 5 * time.Millisecond
-	// Ports come from below those that systems give to outgoing connections, so
-	// that a server finds its port again, and leave room for the Cluster's second
-	// port, busOffset above.
-	lowestPort, ports, busOffset = 10000, 12000, 10000
+	// busOffset is how far a Cluster's second port lies above the first.
+	busOffset = 10000
 )
 
 // Proc is one redis-server process. Its methods may be called from any
@@ -44,8 +43,7 @@ type Proc struct {
 	args []string
 
 	mu     sync.Mutex
-	cmd    *exec.Cmd
-	ended  chan struct{}
+	run    *proctest.Process // the one that runs, or ran last
 	client *redis.Client
 }
 
@@ -62,25 +60,20 @@ func Server(t testing.TB, conf ...string) *Proc {
 // first, so it tries several.
 func start(t testing.TB, conf []string, args ...string) *Proc {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-			t.Fatal("redis-server is not installed, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-		}
-		t.Skip("redis-server is not installed")
-	}
+	program := proctest.Find(t, "redis-server")
 	p := &Proc{t: t, dir: t.TempDir()}
 	p.args = append([]string{program, p.file("redis.conf")}, args...)
 	t.Cleanup(p.end)
+	var err error
 	for range 10 {
-		p.port = freePort(t)
+		p.port = proctest.FreePort(t, busOffset)
 		p.door = p.port
 		text := fmt.Sprintf("bind %s\nport %d\ndir %s\nlogfile %s\nrepl-diskless-sync-delay 0\n%s\n",
 			host, p.port, p.dir, p.file("log"), strings.Join(conf, "\n"))
 		if err := os.WriteFile(p.file("redis.conf"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err = p.run(); err == nil {
+		if err = p.begin(); err == nil {
 			return p
 		}
 	}
@@ -101,7 +94,7 @@ func (p *Proc) URL() string { return "redis://" + p.Addr() }
 func (p *Proc) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cmd.Process.Pid
+	return p.run.PID()
 }
 
 // Client is a client of this one server, with the timeouts that Pawl uses. It
@@ -133,11 +126,9 @@ func (p *Proc) Kill() {
 }
 
 func (p *Proc) kill() {
-	if p.cmd == nil {
-		return
+	if p.run != nil {
+		_ = p.run.End(syscall.SIGKILL)
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.ended
 }
 
 // Stop freezes the process (SIGSTOP): connections stay, nothing is answered.
@@ -150,7 +141,7 @@ func (p *Proc) signal(s syscall.Signal) {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.run.Signal(s); err != nil {
 		p.t.Errorf("signal %s to redis-server at %s: %v", s, p.Addr(), err)
 	}
 }
@@ -175,7 +166,7 @@ func (p *Proc) Restart(conf ...string) {
 	}
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
-		if err = p.run(); err == nil {
+		if err = p.begin(); err == nil {
 			return
 		}
 	}
@@ -196,38 +187,47 @@ func (p *Proc) CutReplicas() {
 	}
 }
 
-// run starts the process and waits until it answers and has read its files.
-func (p *Proc) run() error {
-	cmd := exec.CommandContext(context.Background(), p.args[0], p.args[1:]...) //nolint:gosec // redis-server
-	if err := cmd.Start(); err != nil {
+// begin starts the process and waits until it answers and has read its files.
+func (p *Proc) begin() error {
+	run, err := proctest.Start(exec.CommandContext(context.Background(), p.args[0], p.args[1:]...), syscall.SIGKILL) //nolint:gosec // redis-server
+	if err != nil {
 		return err
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	p.cmd, p.ended = cmd, ended
+	p.run = run
 	client := redis.NewClient(options([]string{p.Addr()}).Simple())
 	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for ctx.Err() == nil {
 		select {
-		case <-ended:
+		case <-run.Ended():
 			return errors.New("it ended at once")
 		case <-time.After(poll):
 		}
 		info, err := client.Info(ctx, "server").Result()
-		if err == nil {
-			if strings.Contains(info, fmt.Sprintf("process_id:%d\r", cmd.Process.Pid)) {
+		switch {
+		case err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r", run.PID())):
+			return nil
+		case err == nil:
+			p.kill()
+			return errors.New("another server has the port")
+		case closed(err):
+			select {
+			case <-run.Ended(): // another server has the port
+				return errors.New("it ended at once")
+			case <-time.After(100 * time.Millisecond):
 				return nil
 			}
-			break // another server has the port
 		}
 	}
 	p.kill()
 	return errors.New("it does not answer")
+}
+
+// closed reports whether a server answers, but not to the kit: its configuration
+// wants a password, or lacks INFO.
+func closed(err error) bool {
+	return redis.IsAuthError(err) || redis.IsPermissionError(err) || strings.HasPrefix(err.Error(), "ERR unknown command")
 }
 
 // end is what happens when the test ends.
@@ -249,28 +249,6 @@ func (p *Proc) file(name string) string { return filepath.Join(p.dir, name) }
 func (p *Proc) tail() string {
 	text, _ := os.ReadFile(p.file("log"))
 	return string(text[max(0, len(text)-2000):])
-}
-
-// freePort is a port that is free, as is the one busOffset above it.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := lowestPort + rand.IntN(ports) //nolint:gosec // any will do
-		if free(port) && free(port+busOffset) {
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
-func free(port int) bool {
-	var config net.ListenConfig
-	l, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 // until polls is until it holds.

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/redistest"
 )
 
@@ -70,6 +69,18 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// TestClosedServer: a server that does not answer the kit starts all the same.
+func TestClosedServer(t *testing.T) {
+	t.Parallel()
+	for conf, want := range map[string]string{
+		"requirepass hunter2": "NOAUTH", "user default on nopass ~* +@all -info": "NOPERM", `rename-command INFO ""`: "ERR unknown command",
+	} {
+		if err := redistest.Server(t, conf).Client().Info(t.Context()).Err(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("INFO with %s: got %v, want %s", conf, err, want)
+		}
+	}
+}
+
 func TestReplicated(t *testing.T) {
 	t.Parallel()
 	r := redistest.Replicated(t)
@@ -115,55 +126,40 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// front forwards connections to a server, and counts them.
-type front struct{ passed atomic.Int64 }
+// fronts are proxies before the nodes of a kit.
+type fronts []*faultproxy.Proxy
 
-func (f *front) before(t *testing.T) func(addr string) int {
+func (f *fronts) before(t *testing.T) func(addr string) int {
 	return func(addr string) int {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		go func() {
-			for {
-				in, err := l.Accept()
-				if err != nil {
-					return
-				}
-				f.passed.Add(1)
-				out, err := net.Dial("tcp", addr)
-				if err != nil {
-					_ = in.Close()
-					continue
-				}
-				for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
-					go func() {
-						_, _ = io.Copy(way[0], way[1])
-						_ = errors.Join(way[0].Close(), way[1].Close())
-					}()
-				}
-			}
-		}()
-		return l.Addr().(*net.TCPAddr).Port
+		p := faultproxy.New(t, addr)
+		*f = append(*f, p)
+		return p.Port()
 	}
+}
+
+// accepted is how many connections all of them took.
+func (f *fronts) accepted() (n int) {
+	for _, p := range *f {
+		n += p.Accepted()
+	}
+	return n
 }
 
 // TestFronts: clients and replicas pass the fronts, after a failover too.
 func TestFronts(t *testing.T) {
 	t.Parallel()
-	passes := func(t *testing.T, f *front, client redis.UniversalClient) {
+	passes := func(t *testing.T, f *fronts, client redis.UniversalClient) {
 		t.Helper()
-		before := f.passed.Load()
+		before := f.accepted()
 		set(t, client, "k", "v")
 		wantGet(t, client, "k", "v")
-		if after := f.passed.Load(); before == 0 || after == before {
+		if after := f.accepted(); before == 0 || after == before {
 			t.Errorf("connections through fronts: got %d, then %d; want more and more", before, after)
 		}
 	}
 	t.Run("sentinel", func(t *testing.T) {
 		t.Parallel()
-		var f front
+		var f fronts
 		r := redistest.ReplicatedBehind(t, f.before(t))
 		passes(t, &f, r.Client())
 		r.Failover()
@@ -172,7 +168,7 @@ func TestFronts(t *testing.T) {
 	})
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
-		var f front
+		var f fronts
 		c := redistest.ClusterBehind(t, f.before(t))
 		passes(t, &f, c.Client())
 		dead := c.KillMaster(1)

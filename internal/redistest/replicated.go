@@ -55,11 +55,10 @@ func ReplicatedBehind(t testing.TB, front func(addr string) int, conf ...string)
 	}
 	until(t, "replication", r.nodes[1].linked) // before the Sentinels ask for replicas, which they seldom do
 	for range 3 {
-		r.sentinels = append(r.sentinels, start(t, []string{
+		r.sentinels = append(r.sentinels, Sentinel(t,
 			fmt.Sprintf("sentinel monitor %s %s %d 2", MasterName, host, r.nodes[0].door),
-			"sentinel down-after-milliseconds " + MasterName + " 1000",
-			"sentinel failover-timeout " + MasterName + " 2000",
-		}, "--sentinel"))
+			"sentinel down-after-milliseconds "+MasterName+" 1000",
+			"sentinel failover-timeout "+MasterName+" 2000"))
 	}
 	t.Cleanup(func() {
 		if r.client != nil {
@@ -68,6 +67,13 @@ func ReplicatedBehind(t testing.TB, front func(addr string) int, conf ...string)
 	})
 	r.Settle()
 	return r
+}
+
+// Sentinel starts one Sentinel on a free port. Lines of conf say what it watches
+// ("sentinel monitor main 127.0.0.1 6379 1").
+func Sentinel(t testing.TB, conf ...string) *Proc {
+	t.Helper()
+	return start(t, conf, "--sentinel")
 }
 
 // URL names the Sentinels as PAWL_REDIS_URL spells it.

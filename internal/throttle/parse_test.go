@@ -123,3 +123,17 @@ func TestNetworks(t *testing.T) {
 		t.Errorf("Networks at a rate that is off: got %v, want none", got)
 	}
 }
+
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::9%eth0": "2001:db8:1:2::/64",
+	} {
+		if got := throttle.Network(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("Network(%s): got %q, want %q", addr, got, want)
+		}
+	}
+	if got := throttle.Network(netip.Addr{}); got != "" {
+		t.Errorf("Network without an address: got %q, want none", got)
+	}
+}

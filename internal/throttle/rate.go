@@ -90,21 +90,37 @@ func (r Rate) wide() Rate { return Rate{Burst: 10 * r.Burst, Every: r.Every / 10
 // Cluster keeps them in one slot. Addresses stand there in clear, for as long as
 // the bucket is not full.
 func Networks(gate string, addr netip.Addr, rate Rate) []Bucket {
-	switch addr = addr.Unmap().WithZone(""); {
+	switch customer := Network(addr); {
 	case rate.Off():
 		return nil
-	case !addr.IsValid():
+	case customer == "":
 		return []Bucket{{Key: gate + ":{unknown}", Rate: rate}}
-	case addr.Is4():
-		return []Bucket{{Key: gate + ":{" + addr.String() + "}", Rate: rate}}
-	}
-	site := gate + ":{" + masked(addr, 48) + "}"
-	return []Bucket{
-		{Key: site + ":" + masked(addr, 64), Rate: rate},
-		{Key: site, Rate: rate.wide()},
+	case addr.Unmap().Is4():
+		return []Bucket{{Key: gate + ":{" + customer + "}", Rate: rate}}
+	default:
+		site := gate + ":{" + masked(addr, 48) + "}"
+		return []Bucket{
+			{Key: site + ":" + customer, Rate: rate},
+			{Key: site, Rate: rate.wide()},
+		}
 	}
 }
 
+// Network is what an address has in common with those of the same customer: an
+// IPv4 address is its own, an IPv6 address counts as its /64, written as a prefix.
+// IPv4 in IPv6 counts as IPv4, a zone counts for nothing, and no address is the
+// empty text.
+func Network(addr netip.Addr) string {
+	switch addr = addr.Unmap(); {
+	case !addr.IsValid():
+		return ""
+	case addr.Is4():
+		return addr.String()
+	}
+	return masked(addr, 64)
+}
+
+// masked is the network of an IPv6 address. A prefix has no zone.
 func masked(addr netip.Addr, bits int) string {
 	return netip.PrefixFrom(addr, bits).Masked().String()
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/database"
+	"github.com/pawlauth/pawl/internal/proctest"
 	"github.com/pawlauth/pawl/migrations"
 )
 
@@ -52,13 +52,7 @@ func SQLiteURL(t testing.TB) string {
 // PAWL_TEST_REQUIRE_SERVICES is 1.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	server := os.Getenv("PAWL_TEST_POSTGRES_URL")
-	if server == "" {
-		if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-			t.Fatal("PAWL_TEST_POSTGRES_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-		}
-		t.Skip("PAWL_TEST_POSTGRES_URL is not set")
-	}
+	server := proctest.Service(t, "PAWL_TEST_POSTGRES_URL")
 	parsed, err := url.Parse(server)
 	if err != nil {
 		t.Fatal("PAWL_TEST_POSTGRES_URL is no URL")

@@ -3,7 +3,6 @@ package redisfeed_test
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/logtest"
+	"github.com/pawlauth/pawl/internal/proctest"
 	"github.com/pawlauth/pawl/internal/revocation"
 	"github.com/pawlauth/pawl/internal/revocation/redisfeed"
 )
@@ -26,13 +26,7 @@ var _ revocation.Feed = (*redisfeed.Feed)(nil)
 // server is a real Redis whose stream is empty. Only one test uses it at a time.
 func server(t *testing.T) *redis.Client {
 	t.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" && os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-		t.Fatal("PAWL_TEST_REDIS_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-	} else if url == "" {
-		t.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	options, err := redis.ParseURL(url)
+	options, err := redis.ParseURL(proctest.Service(t, "PAWL_TEST_REDIS_URL"))
 	if err != nil {
 		t.Fatal(err)
 	}

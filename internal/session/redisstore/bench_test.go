@@ -2,13 +2,13 @@ package redisstore_test
 
 import (
 	"crypto/rand"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/proctest"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/redisstore"
 )
@@ -16,11 +16,7 @@ import (
 // BenchmarkRotate is one refresh as the store sees it, 64 callers at a time,
 // each with a session of its own and no grace, so that every call turns.
 func BenchmarkRotate(b *testing.B) {
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" {
-		b.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	options, err := redis.ParseURL(url)
+	options, err := redis.ParseURL(proctest.Service(b, "PAWL_TEST_REDIS_URL"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/pawlauth/pawl/internal/proctest"
 	"github.com/pawlauth/pawl/internal/secret"
 	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/redisstore"
@@ -29,14 +29,7 @@ func dialMini(t *testing.T) (*miniredis.Miniredis, redis.UniversalClient) {
 // dialReal connects to the real Redis of PAWL_TEST_REDIS_URL.
 func dialReal(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" {
-		if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-			t.Fatal("PAWL_TEST_REDIS_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-		}
-		t.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	options, err := redis.ParseURL(url)
+	options, err := redis.ParseURL(proctest.Service(t, "PAWL_TEST_REDIS_URL"))
 	if err != nil {
 		t.Fatalf("PAWL_TEST_REDIS_URL: %v", err)
 	}

@@ -1,7 +1,6 @@
 package redisthrottle_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/pawlauth/pawl/internal/proctest"
 	"github.com/pawlauth/pawl/internal/throttle"
 	"github.com/pawlauth/pawl/internal/throttle/redisthrottle"
 	"github.com/pawlauth/pawl/internal/throttle/throttletest"
@@ -42,14 +42,7 @@ func dialMini(t *testing.T) (*miniredis.Miniredis, redis.UniversalClient) {
 // dialReal connects to the real Redis of PAWL_TEST_REDIS_URL.
 func dialReal(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	url := os.Getenv("PAWL_TEST_REDIS_URL")
-	if url == "" {
-		if os.Getenv("PAWL_TEST_REQUIRE_SERVICES") == "1" {
-			t.Fatal("PAWL_TEST_REDIS_URL is not set, and PAWL_TEST_REQUIRE_SERVICES=1 asks for it")
-		}
-		t.Skip("PAWL_TEST_REDIS_URL is not set")
-	}
-	options, err := redis.ParseURL(url)
+	options, err := redis.ParseURL(proctest.Service(t, "PAWL_TEST_REDIS_URL"))
 	if err != nil {
 		t.Fatalf("PAWL_TEST_REDIS_URL: %v", err)
 	}
