@@ -251,6 +251,21 @@ func (p *plant) logged(name audit.Name) {
 	}
 }
 
+// said reports whether the log has a text by now.
+func (p *process) said(text string) bool {
+	for {
+		select {
+		case line, ok := <-p.logs:
+			if ok {
+				p.all.WriteString(line + "\n")
+				continue
+			}
+		default:
+		}
+		return strings.Contains(p.all.String(), text)
+	}
+}
+
 // TestExpiryIsTold: a token that comes after its session's time leaves an event.
 func TestExpiryIsTold(t *testing.T) {
 	t.Parallel()

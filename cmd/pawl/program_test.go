@@ -217,21 +217,6 @@ func (p *process) await(pattern string) string {
 	}
 }
 
-// said reports whether the log has a text by now.
-func (p *process) said(text string) bool {
-	for {
-		select {
-		case line, ok := <-p.logs:
-			if ok {
-				p.all.WriteString(line + "\n")
-				continue
-			}
-		default:
-		}
-		return strings.Contains(p.all.String(), text)
-	}
-}
-
 // end waits for the process and returns its exit code and whole log.
 func (p *process) end() (code int, log string) {
 	p.t.Helper()
