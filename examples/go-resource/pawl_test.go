@@ -45,12 +45,11 @@ func runTests(m *testing.M) int {
 
 // pawl is a `pawl dev` with data and a port of its own.
 type pawl struct {
-	t     *testing.T
-	data  string
-	port  int
-	cmd   *exec.Cmd
-	log   bytes.Buffer
-	added int // keys
+	t    *testing.T
+	data string
+	port int
+	cmd  *exec.Cmd
+	log  bytes.Buffer
 }
 
 // startPawl starts one that ends with the test.
@@ -132,12 +131,34 @@ func (p *pawl) addKey(alg string) {
 	if len(files) != 1 {
 		p.t.Fatalf("pawl keys init made %d signing keys, want 1", len(files))
 	}
-	// The newest by name signs.
-	p.added++
-	name := "access-" + time.Now().Add(time.Duration(p.added)*time.Hour).UTC().Format("20060102T150405Z") + ".pem"
-	if err := os.Rename(files[0], filepath.Join(p.data, "keys", name)); err != nil {
+	// The newest by name signs: the others were used from a minute before.
+	for _, file := range p.keyFiles() {
+		p.name(file, p.usedFrom(file).Add(-time.Minute))
+	}
+	p.name(files[0], time.Now())
+}
+
+const (
+	keyPrefix = "access-"
+	keyTime   = "20060102T150405Z"
+	keySuffix = ".pem"
+)
+
+// name puts a signing key into the folder, to be used from a time on.
+func (p *pawl) name(file string, from time.Time) {
+	p.t.Helper()
+	if err := os.Rename(file, filepath.Join(p.data, "keys", keyPrefix+from.UTC().Format(keyTime)+keySuffix)); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+func (p *pawl) usedFrom(file string) time.Time {
+	p.t.Helper()
+	from, err := time.Parse(keyTime, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), keyPrefix), keySuffix))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return from
 }
 
 // keyFiles are the signing keys, the oldest first.

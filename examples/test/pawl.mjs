@@ -25,13 +25,15 @@ export async function startPawl(t, env = {}) {
   return pawl;
 }
 
+/** The time in the name of a key file, in milliseconds. */
+const usedFrom = (file) => Date.parse(basename(file).replace(/^access-(....)(..)(..T..)(..)(..Z)\.pem$/, "$1-$2-$3:$4:$5"));
+
 class Pawl {
   #data;
   #port;
   #env;
   #log;
   #process;
-  #added = 0;
 
   constructor(data, port, env) {
     this.#data = data;
@@ -73,11 +75,16 @@ class Pawl {
     const made = mkdtempSync(join(tmpdir(), "pawl-keys-"));
     execFileSync(program, ["keys", "init", "--alg", alg, "--keys-dir", made], { stdio: ["ignore", "ignore", "inherit"] });
     const file = readdirSync(made).find((name) => name.startsWith("access-"));
-    // The newest by name signs.
-    const later = new Date(Date.now() + ++this.#added * 3_600_000);
-    const stamp = later.toISOString().replace(/[-:]|\.\d+/g, "");
-    renameSync(join(made, file), join(this.#data, "keys", `access-${stamp}.pem`));
+    // The newest by name signs: the others were used from a minute before.
+    for (const other of this.#keyFiles()) this.#name(other, usedFrom(other) - 60_000);
+    this.#name(join(made, file), Date.now());
     rmSync(made, { recursive: true });
+  }
+
+  /** Puts a signing key into the folder, to be used from a time on. */
+  #name(file, from) {
+    const stamp = new Date(from).toISOString().replace(/[-:]|\.\d+/g, "");
+    renameSync(file, join(this.#data, "keys", `access-${stamp}.pem`));
   }
 
   #keyFiles() {
