@@ -143,6 +143,13 @@ func (e *endings) byToken(ctx context.Context, tok session.Token, reason session
 		case findErr != nil:
 			return false, errors.Join(err, findErr)
 		}
+	} else if len(ends) == 0 {
+		// The ledger has lost the row, or knows of an end that the store forgot.
+		state, findErr := e.store.Find(ctx, tok.UserID, tok.SessionID)
+		if findErr == nil && state.SecretHash == tok.Secret.Hash() {
+			e.end(ctx, tok.UserID, []session.End{{SessionID: tok.SessionID, ExpiresAt: state.ExpiresAt, Reason: reason}}, toStore)
+			return true, nil
+		}
 	}
 	return e.either(ctx, tok.UserID, tok.SessionID, reason, ends, err)
 }

@@ -295,3 +295,20 @@ func (c *client) onTheWrongChannel(want error) {
 		c.w.Fatalf("refresh on the wrong channel: got %v, want %v", err, want)
 	}
 }
+
+// A logout ends a session whose row the ledger has lost, as a failover may do.
+func TestLogoutWithoutARow(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		w.must(w.db.Exec("DELETE FROM sessions WHERE id = ?", c.id).Error)
+		if _, err := w.svc.Logout(w.Context(), phone, &auth.LogoutInput{RefreshToken: &c.token}); err != nil {
+			t.Fatal(err)
+		}
+		if !w.svc.Revoked.Contains(c.id) {
+			t.Error("its access tokens live on")
+		}
+		if _, err := w.hot.Find(w.Context(), w.user.ID, c.id); !errors.Is(err, session.ErrEnded) {
+			t.Errorf("hot state: got %v, want ErrEnded", err)
+		}
+	})
+}

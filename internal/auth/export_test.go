@@ -12,7 +12,10 @@ func (s *Service) Flush(ctx context.Context) { s.checkpoints.flush(ctx, true) }
 func (s *Service) FlushDue(ctx context.Context) { s.checkpoints.flush(ctx, false) }
 
 // Settle pays what is owed once.
-func (s *Service) Settle(ctx context.Context) { s.endings.settle(ctx) }
+func (s *Service) Settle(ctx context.Context) {
+	s.endings.settleWith(ctx, toLedger)
+	s.endings.settleWith(ctx, toStore)
+}
 
 // LimitDebts sets how many ends may be owed.
 func (s *Service) LimitDebts(n int) { s.endings.debts.limit = n }

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -90,4 +91,19 @@ func (c *client) altered(change func(tok *session.Token)) secret.Text {
 	text, err := c.w.svc.Keys.Load().Refresh.Mint(tok)
 	c.w.must(err)
 	return text
+}
+
+// Whoever hangs up before the answer is charged all the same.
+func TestHangingUpIsCharged(t *testing.T) {
+	w := newWorld(t)
+	w.refreshRate = throttle.Rate{Burst: 1, Every: time.Hour}
+	w.restart()
+	c := w.login(phone)
+	w.logout(c)
+	gone, hangUp := context.WithCancel(w.Context())
+	hangUp()
+	_, _ = w.svc.Refresh(gone, phone, &auth.RefreshTokenInput{RefreshToken: &c.token})
+	if _, err := c.send(c.token, ""); !errors.As(err, new(*auth.RateLimitedError)) {
+		t.Errorf("the next refresh: got %v, want *RateLimitedError", err)
+	}
 }

@@ -92,6 +92,7 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 	} else {
 		defer turn.Leave()
 		err = s.verifyPassword(ctx, turn, u, given)
+		turn.Leave() // the slot is not for those that wait for the gates
 	}
 	s.leave(ctx, a, err)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // unless the store lost something ([Service.recover]).
 func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, error) {
 	started := s.Now()
+	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
 	if err := s.refreshAllowed(ctx, c); err != nil {
 		s.Observer.Refresh(session.RateLimited, s.Now().Sub(started))
 		return nil, err

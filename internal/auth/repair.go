@@ -129,32 +129,31 @@ func (d *debts) waiting() int {
 }
 
 // repair pays what is owed, again and again until ctx ends, and once more then,
-// for stopTimeout at most.
+// for stopTimeout at most. No creditor waits for the other.
 func (e *endings) repair(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { e.repairWith(ctx, toLedger) })
+	both.Go(func() { e.repairWith(ctx, toStore) })
+	both.Wait()
+	if n := e.debts.waiting(); n > 0 {
+		e.log.Error("ends are still owed at the stop: those that the ledger has reach the store through other servers, the others when their tokens are used", "waiting", n)
+	}
+}
+
+func (e *endings) repairWith(ctx context.Context, creditor target) {
 	tick := time.NewTicker(repairEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			e.settle(ctx)
+			e.settleWith(ctx, creditor)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 			defer cancel()
-			e.settle(last)
-			if n := e.debts.waiting(); n > 0 {
-				e.log.Error("ends are still owed at the stop: those that the ledger has reach the store through other servers, the others when their tokens are used", "waiting", n)
-			}
+			e.settleWith(last, creditor)
 			return
 		}
 	}
-}
-
-// settle pays both creditors, of which neither waits for the other.
-func (e *endings) settle(ctx context.Context) {
-	var both sync.WaitGroup
-	both.Go(func() { e.settleWith(ctx, toLedger) })
-	both.Go(func() { e.settleWith(ctx, toStore) })
-	both.Wait()
 }
 
 // settleWith tries a creditor until it has failed a few times in a row: it is

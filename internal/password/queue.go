@@ -93,7 +93,7 @@ func (q *queue) began(t *turn) bool {
 		q.remove(t)
 		t.computing = true
 		return true
-	default:
+	case !slices.Contains(q.ready, t):
 		q.ready = append(q.ready, t)
 	}
 	return false
