@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,4 +107,71 @@ func TestMountedFolder(t *testing.T) {
 		t.Errorf("got %v, want the new key published", got)
 	}
 	s.accepts(t, "after the swap", s.issue(t), s.mint(t))
+}
+
+// TestRevocationsHold: a server revokes a key whatever else is wrong with the
+// folder, and does not take that back when the mark is gone.
+func TestRevocationsHold(t *testing.T) {
+	dir, access, refresh := keysOf(t)
+	rotate(t, dir, "refresh", 10*time.Minute, born)
+	s := newLiveServer(t, dir, born.Add(time.Minute), 0)
+	old := s.mint(t)
+	s.at = born.Add(time.Hour)
+	s.looks(t)
+	revoke(t, dir, refresh, s.at)
+	refused := func(when string) {
+		t.Helper()
+		if _, err := s.Keys().Refresh.Parse(old); err == nil {
+			t.Errorf("%s: a token of the revoked key is accepted", when)
+		}
+	}
+
+	if err := os.Chmod(filepath.Join(dir, access), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if changes, err := s.Load(); err == nil || !slices.Equal(changes, []string{"key.revoked refresh"}) {
+		t.Errorf("beside a key that others can read: got %v and %v, want the revocation and an error", changes, err)
+	}
+	refused("beside a key that others can read")
+	if changes, err := s.Load(); err == nil || len(changes) > 0 {
+		t.Errorf("once more: got %v and %v, want an error alone", changes, err)
+	}
+
+	if err := os.Chmod(filepath.Join(dir, access), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.looks(t)
+	marks, _ := filepath.Glob(filepath.Join(dir, "revoked-*"))
+	if len(marks) != 1 || os.Remove(marks[0]) != nil {
+		t.Fatalf("got marks %v, want one", marks)
+	}
+	if changes := s.looks(t); len(changes) > 0 {
+		t.Errorf("without the mark: got %v, want nothing", changes)
+	}
+	refused("without the mark")
+}
+
+// TestNewKeysBelongToTheServer: root may rotate the keys of another user.
+func TestNewKeysBelongToTheServer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir, access, _ := keysOf(t)
+	const nobody = 65534
+	for _, name := range []string{"", access} {
+		if err := os.Chown(filepath.Join(dir, name), nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made := rotate(t, dir, "access", 10*time.Minute, born)
+	replaced := revoke(t, dir, access, born.Add(time.Minute))
+	for _, name := range []string{made, replaced} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat := info.Sys().(*syscall.Stat_t); stat.Uid != nobody || stat.Gid != nobody || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got owner %d:%d and mode %s, want those of the key before", name, stat.Uid, stat.Gid, info.Mode())
+		}
+	}
 }

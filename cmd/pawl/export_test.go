@@ -23,7 +23,7 @@ func PlaceKeys(dir string, names ...string) error {
 	for i, name := range names {
 		files[i] = keyText{name, []byte(name)}
 	}
-	_, err := placeAll(dir, files)
+	_, err := placeAll(dir, files, "")
 	return err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,6 +62,35 @@ func readMark(name string) (keyMark, error) {
 	}
 	m.id = id[:cut]
 	return m, nil
+}
+
+// marksOf are the marks of a folder, as far as they can be read.
+func marksOf(dir string) []keyMark {
+	_, names, _ := keyNames(dir)
+	var marks []keyMark
+	for _, name := range names {
+		if m, err := readMark(name); err == nil {
+			marks = append(marks, m)
+		}
+	}
+	return marks
+}
+
+// revokedBy is the same keys with what more marks revoke.
+func (k keyFiles) revokedBy(more []keyMark) keyFiles {
+	k.marks = slices.Clone(k.marks)
+	for _, m := range more {
+		if m.revoked && revokedAt(k.marks, m.kind, m.id).IsZero() {
+			k.marks = append(k.marks, m)
+		}
+	}
+	k.access, k.refresh = slices.Clone(k.access), slices.Clone(k.refresh)
+	for _, keys := range [][]keyFile{k.access, k.refresh} {
+		for i := range keys {
+			keys[i].revoked = revokedAt(k.marks, keys[i].kind, keys[i].id)
+		}
+	}
+	return k
 }
 
 var errNoMark = errors.New("marks no key: the name must be KIND-ID-TIME after the first word; move it away")

@@ -88,7 +88,7 @@ func (c *keysRevokeCmd) Run(io streams) error {
 	if c.DatabaseURL == "" {
 		_, _ = fmt.Fprintln(io.out, what)
 	} else if err := c.endSessions(io, what, done.kind); err != nil {
-		return err
+		return fmt.Errorf("%s; running servers follow the folder within %s and end its sessions, which failed here: %w", what, short(keysLook), err)
 	}
 	_, _ = fmt.Fprintf(io.err, "Running servers follow the folder within %s, or at once on SIGHUP; where they have copies, copy it now.\n", short(keysLook))
 	if done.kind == accessKind {

@@ -40,19 +40,24 @@ type liveKeys struct {
 }
 
 // load takes over what the folder and the time have changed, and says what that
-// is. Where the folder cannot be used the keys before go on, and so does time.
+// is. Where the folder cannot be used the keys before go on, and so does time;
+// but a key is revoked as soon as a mark says so, whatever else is wrong there,
+// and stays so when the mark is gone.
 func (l *liveKeys) load() ([]keyChange, error) {
 	files, err := loadKeys(l.dir)
 	if err == nil {
 		var changes []keyChange
-		if changes, err = l.take(files); err == nil {
+		if changes, err = l.take(files.revokedBy(l.files.marks)); err == nil {
 			return changes, nil
 		}
 	}
 	if len(l.files.access) == 0 {
 		return nil, err
 	}
-	changes, _ := l.take(l.files) // they were usable before
+	changes, takeErr := l.take(l.files.revokedBy(marksOf(l.dir)))
+	if takeErr != nil { // no key would be left
+		changes, _ = l.take(l.files) // they were usable before
+	}
 	return changes, err
 }
 

@@ -33,7 +33,7 @@ func makeKeys(dir string, alg token.Algorithm, now time.Time) ([]string, error) 
 	}
 	// The refresh key comes last: a program that dies in between leaves a folder
 	// without the key whose loss would cost sessions.
-	return placeAll(dir, []keyText{access, newRefresh(now)})
+	return placeAll(dir, []keyText{access, newRefresh(now)}, "")
 }
 
 // newAccess draws a signing key that is used from a moment on.
@@ -71,8 +71,9 @@ type keyText struct {
 }
 
 // placeAll writes all files or none. They get their names when all of them are
-// on disk.
-func placeAll(dir string, files []keyText) (names []string, err error) {
+// on disk, and the owner of the key file that is named like, if one is: the
+// command may be run by another user than the server.
+func placeAll(dir string, files []keyText, like string) (names []string, err error) {
 	var mine []string
 	defer func() {
 		if err != nil {
@@ -89,6 +90,12 @@ func placeAll(dir string, files []keyText) (names []string, err error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, bare(err))
+		}
+		if like == "" {
+			continue
+		}
+		if err = giveTo(temps[i], filepath.Join(dir, like)); err != nil {
+			return nil, fmt.Errorf("nothing was changed: a new key cannot be given to the owner of %s: %w; run this as the user that pawl runs as", like, bare(err))
 		}
 	}
 	for i, f := range files {

@@ -85,7 +85,7 @@ func addKey(dir string, kind keyKind, alg token.Algorithm, before standing, from
 			return "", err
 		}
 	}
-	_, err := placeAll(dir, []keyText{text})
+	_, err := placeAll(dir, []keyText{text}, before.file)
 	return text.name, err
 }
 

@@ -1,0 +1,35 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// giveTo makes the owner of one file that of another, too.
+func giveTo(path, like string) error {
+	want, err := owner(like)
+	if err != nil {
+		return err
+	}
+	have, err := owner(path)
+	if err != nil || have == want {
+		return err
+	}
+	return os.Chown(path, want.user, want.group)
+}
+
+type owners struct{ user, group int }
+
+func owner(path string) (owners, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return owners{}, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok { // a file system without owners
+		return owners{}, nil
+	}
+	return owners{int(stat.Uid), int(stat.Gid)}, nil
+}
