@@ -451,3 +451,33 @@ func TestGivingBackIsBriefInAnOutage(t *testing.T) {
 		}
 	})
 }
+
+// hashing notes whether a password can be hashed while the gates are waited for.
+type hashing struct {
+	throttle.Store
+	hasher *password.Hasher
+	err    error
+}
+
+func (s *hashing) Return(ctx context.Context, buckets []throttle.Bucket) error {
+	_, s.err = s.hasher.Hash(ctx, "", secret.New(goodPassword))
+	return s.Store.Return(ctx, buckets)
+}
+
+// A change of password holds no hashing slot while it waits for the gates.
+func TestGatesHoldNoSlot(t *testing.T) {
+	gated(t, func(w *world) {
+		c := w.login(phone)
+		one, err := password.New(password.Params{MemoryKiB: 64, Time: 1, Parallelism: 1}, 1)
+		w.must(err)
+		gates := &hashing{Store: w.svc.Throttle, hasher: one}
+		w.svc.Hasher, w.svc.Throttle = one, gates
+		_, err = w.svc.ChangePassword(w.Context(), phone, w.claims(c), auth.ChangePasswordInput{
+			CurrentPassword: secret.New(goodPassword), NewPassword: secret.New(strongPassword),
+		})
+		w.must(err)
+		if gates.err != nil {
+			t.Errorf("hashing meanwhile: %v", gates.err)
+		}
+	})
+}

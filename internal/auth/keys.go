@@ -14,9 +14,9 @@ import (
 	"github.com/pawlauth/pawl/internal/token"
 )
 
-// Keys are what tokens and proofs are made and judged with at one moment. A verb
-// takes them once and keeps them to its end, so that a change in between never
-// leaves it without the key of its own token.
+// Keys are what tokens and proofs are made and judged with at one moment. Whoever
+// judges a token and makes its successor takes them once for both, so that a
+// change in between never leaves it without the key of its own token.
 type Keys struct {
 	Refresh  *session.Keyring
 	Issuer   *token.Issuer

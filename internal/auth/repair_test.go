@@ -138,3 +138,31 @@ func TestStopIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A store that is slow to take what it is owed does not hold up the ledger.
+func TestNoCreditorWaitsForTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c := w.login(phone)
+		for range 19 {
+			w.login(phone)
+		}
+		w.hot.down.Store(true)
+		_, err := w.svc.RevokeAllSessions(w.Context(), phone, w.claims(c), &auth.RevokeAllSessionsInput{IncludeCurrent: true})
+		w.must(err)
+		w.hot.down.Store(false)
+		last := w.login(phone)
+		w.hot.Store = slowStore{w.hot.Store, time.Second}
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- w.svc.Run(ctx) }()
+		time.Sleep(time.Second) // the store is being paid, for 20 s
+		w.dbDown.Store(true)
+		w.logout(last)
+		w.dbDown.Store(false)
+		time.Sleep(time.Second)
+		last.inLedger(true, session.ReasonLogout)
+		stop()
+		w.must(<-ran)
+	})
+}

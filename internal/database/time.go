@@ -55,7 +55,7 @@ func Passed(ctx context.Context, db *gorm.DB, own time.Time) (time.Time, error) 
 		query = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 	}
 	var theirs Time
-	if err := db.WithContext(ctx).Raw(query).Row().Scan(&theirs); err != nil {
+	if err := db.WithContext(ctx).Raw(query).Scan(&theirs).Error; err != nil {
 		return time.Time{}, fmt.Errorf("database: reading its clock: %w", err)
 	}
 	if own.Before(theirs.Time) {
