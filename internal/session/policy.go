@@ -10,10 +10,13 @@ import (
 type Policy struct {
 	Idle     time.Duration // a session unused for this long expires
 	Absolute time.Duration // every session expires this long after its login
-	Grace    time.Duration // a spent token is answered for this long after the turn; 0 is off
+	Grace    time.Duration // of new sessions: a spent token is answered for this long after the turn; 0 is off
 	Retry    time.Duration // the same attempt id is answered for this long after the turn
 	Cap      int           // live sessions per user; one more ends the least recently used
-	BindIP   bool          // refreshes must come from the network of the login
+	BindIP   bool          // refreshes of new sessions must come from the network of the login
+
+	RequireAttempt bool // a refresh needs an attempt id, whatever its session did before
+	EndShared      bool // a session that two presenters share ends
 }
 
 // Validate reports the first setting that contradicts another.
@@ -33,10 +36,20 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// Binding is the network a session from addr is bound to under the policy: the
-// IPv4 address, or the IPv6 /64. It is empty when the policy binds nothing.
+// Binding is the network a session that begins at addr is bound to under the
+// policy; empty when the policy binds nothing.
 func (p Policy) Binding(addr netip.Addr) string {
-	if !p.BindIP || !addr.IsValid() {
+	if !p.BindIP {
+		return ""
+	}
+	return Network(addr)
+}
+
+// Network is the network of an address, as sessions are bound to it and as
+// presenters are told apart: the IPv4 address, or the IPv6 /64. It is empty for
+// an address that is not known.
+func Network(addr netip.Addr) string {
+	if !addr.IsValid() {
 		return ""
 	}
 	addr = addr.Unmap().WithZone("")

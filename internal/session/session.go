@@ -65,26 +65,50 @@ type Session struct {
 	UserID        uuid.UUID
 	Delivery      Delivery
 	CreatedAt     time.Time // time of the login
-	LastUsedAt    time.Time // last refresh, or the login
+	LastUsedAt    time.Time // last refresh that handed out tokens, or the login
 	IdleExpiresAt time.Time // moves with every turn, never past ExpiresAt
 	ExpiresAt     time.Time // absolute
 	DeviceName    string    // as the client called itself; may be empty
-	UserAgent     string    // of the last use; may be empty
-	IPAddress     string    // of the last use; may be empty
+	UserAgent     string    // of the last turn, or the login; may be empty
+	IPAddress     string    // of the last turn, or the login; may be empty
 	Current       bool      // the session of whoever asks
+}
+
+// coarse is what users see of times that move with refreshes. It is well above
+// the longest grace: whoever watches them cannot tell when to follow a refresh.
+const coarse = 5 * time.Minute
+
+// CoarseLastUsedAt is LastUsedAt rounded down to five minutes, and never before
+// the login.
+func (s Session) CoarseLastUsedAt() time.Time { return s.roundDown(s.LastUsedAt) }
+
+// CoarseIdleExpiresAt is IdleExpiresAt rounded down to five minutes, and never
+// before the login.
+func (s Session) CoarseIdleExpiresAt() time.Time { return s.roundDown(s.IdleExpiresAt) }
+
+func (s Session) roundDown(t time.Time) time.Time {
+	if t = t.Truncate(coarse); t.Before(s.CreatedAt) {
+		return s.CreatedAt
+	}
+	return t
 }
 
 // State is the hot state of a live session: what the store keeps of it.
 type State struct {
 	Session
-	Role        string    // role claim of its access tokens; constant for the session's life
-	Binding     string    // network the session is bound to ([Binding]), or empty
-	SecretHash  [32]byte  // SHA-256 of the refresh token's secret bytes
-	Generation  uint64    // the newest generation that was minted
-	TurnedAt    time.Time // when Generation came to be; zero when unknown (adopted)
-	Attempt     Attempt   // of the turn that made Generation; zero when unknown
-	Held        bool      // was ever refreshed with a client attempt id
-	RecoveredAt time.Time // when it was last rebuilt from the ledger; zero for never
+	Role        string        // role claim of its access tokens; constant for the session's life
+	Binding     string        // network the session is bound to ([Policy.Binding]), or empty
+	Grace       time.Duration // its [Policy.Grace], as of its login
+	SecretHash  [32]byte      // SHA-256 of the refresh token's secret bytes
+	Generation  uint64        // the newest generation that was minted
+	TurnedAt    time.Time     // when Generation came to be; zero when unknown (adopted)
+	Attempt     Attempt       // of the turn that made Generation; zero when unknown
+	Held        bool          // was ever refreshed with a client attempt id
+	RecoveredAt time.Time     // when it was last rebuilt from the ledger; zero for never
+
+	RotatedBy string // [Presented.Mark] of the last turn without a client's attempt; otherwise empty
+	Followed  uint64 // newest generation whose predecessor somebody else replayed; 0 for none
+	Follows   uint64 // how many generations in a row up to Followed
 }
 
 // Checkpoint is the part of the hot state that the ledger repeats, so that a
@@ -124,10 +148,10 @@ func (s State) Checkpoint() Checkpoint {
 	}
 }
 
-// Attempt marks the refresh attempt that made a turn: "c" (the client's own
-// attemptId) or "s" (drawn by the server for one request), then the
-// unpadded base64url HMAC-SHA-256 of the id, so that no store ever holds the id itself. Empty when
-// no attempt is known.
+// Attempt marks the refresh attempt that made a turn, in unpadded base64url: "c" and
+// the HMAC-SHA-256 of the client's own attemptId, so that no store ever holds the
+// id itself, or "s" and 16 random bytes that the server drew for one request. Empty
+// when no attempt is known.
 type Attempt string
 
 // FromClient reports whether the client chose the attempt id.
@@ -141,6 +165,7 @@ const (
 	ReasonLogout   Reason = "logout"   // its holder logged out
 	ReasonRevoked  Reason = "revoked"  // its user or an admin ended it
 	ReasonReuse    Reason = "reuse"    // a spent refresh token came back
+	ReasonShared   Reason = "shared"   // two presenters followed each other's turns
 	ReasonBinding  Reason = "binding"  // the token came on another channel or from another network
 	ReasonEvicted  Reason = "evicted"  // one more session than the cap began
 	ReasonRelogin  Reason = "relogin"  // its client logged in anew
@@ -155,7 +180,7 @@ const (
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonLogout, ReasonRevoked, ReasonReuse, ReasonBinding, ReasonEvicted, ReasonRelogin,
+		ReasonLogout, ReasonRevoked, ReasonReuse, ReasonShared, ReasonBinding, ReasonEvicted, ReasonRelogin,
 		ReasonPassword, ReasonRole, ReasonDisabled, ReasonDeleted, ReasonAborted, ReasonUnknown,
 	}
 }

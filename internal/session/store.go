@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -29,6 +31,9 @@ const (
 	Replayed  Outcome = "replayed"  // previous within the grace: the successor again
 	Retried   Outcome = "retried"   // previous with the turn's own attempt: the successor again
 	Recovered Outcome = "recovered" // one of the above after the ledger mended the hot state
+	// AccessOnly: an access token for the current token, or the previous one within
+	// the grace, and nothing else.
+	AccessOnly Outcome = "access_only"
 )
 
 // Outcomes that change nothing.
@@ -37,6 +42,7 @@ const (
 	UnknownKey      Outcome = "unknown_key"      // signed with a key this node does not know (yet)
 	RetiredKey      Outcome = "retired_key"      // signed with a key that was withdrawn
 	AttemptRequired Outcome = "attempt_required" // a held session came without attempt id
+	AttemptUsed     Outcome = "attempt_used"     // the attempt id belongs to an earlier turn
 	SessionChanged  Outcome = "session_changed"  // the token of another session than the client believes
 	Forged          Outcome = "forged"           // good MAC, wrong secret
 	Contended       Outcome = "contended"        // previous within the grace, turned by another attempt
@@ -59,7 +65,21 @@ const (
 const (
 	Reuse       Outcome = "reuse"   // a spent token came back
 	BindingMiss Outcome = "binding" // wrong channel or wrong network
+	Shared      Outcome = "shared"  // two presenters followed each other's turns
 )
+
+// Ends reports whether the outcome ended the session, and for which reason.
+func (o Outcome) Ends() (Reason, bool) {
+	switch o {
+	case Reuse:
+		return ReasonReuse, true
+	case BindingMiss:
+		return ReasonBinding, true
+	case Shared:
+		return ReasonShared, true
+	}
+	return "", false
+}
 
 // Outcomes that send the caller to the ledger: the store lost something.
 const (
@@ -73,10 +93,10 @@ const Failed Outcome = "failed"
 // Outcomes lists every word that a refresh can come to in the end.
 func Outcomes() []Outcome {
 	return []Outcome{
-		Rotated, Unchanged, Replayed, Retried, Recovered,
-		Malformed, UnknownKey, RetiredKey, AttemptRequired, SessionChanged, Forged, Contended, Recovering,
+		Rotated, Unchanged, Replayed, Retried, Recovered, AccessOnly,
+		Malformed, UnknownKey, RetiredKey, AttemptRequired, AttemptUsed, SessionChanged, Forged, Contended, Recovering,
 		Expired, Tombstone, Unknown, Unavailable,
-		Absent, Rejected, RateLimited, Reuse, BindingMiss, Failed,
+		Absent, Rejected, RateLimited, Reuse, BindingMiss, Shared, Failed,
 	}
 }
 
@@ -87,9 +107,17 @@ type Presented struct {
 	SecretHash [32]byte
 	Generation uint64
 	Attempt    Attempt // never empty: the server draws one where the client sent none
-	Binding    string  // [Policy.Binding] of the address; empty skips the check
+	AccessOnly bool    // asks for an access token and changes nothing
+	Network    string  // [Network] of the address
 	IPAddress  string
 	UserAgent  string
+}
+
+// Mark tells presenters apart: 12 characters of unpadded base64url that are the
+// same for the same network and user agent.
+func (p Presented) Mark() string {
+	sum := sha256.Sum256([]byte(p.Network + "\x00" + p.UserAgent))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // Verdict is what [Store.Rotate] decided.
@@ -97,6 +125,9 @@ type Verdict struct {
 	Outcome Outcome
 	State   State  // after the operation; zero when Outcome is Missing or Tombstone
 	Reason  Reason // of the tombstone, when Outcome is Tombstone
+	// Shared: two presenters, told apart by network and user agent, follow each
+	// other's turns; State has the address and the user agent of the last turn.
+	Shared bool
 }
 
 // End names a session that must end.
@@ -118,8 +149,11 @@ type End struct {
 //     within a session.
 //   - Nothing writes over a tombstone: an ended session stays ended. Nothing
 //     lowers a generation.
-//   - All state has an end: what is past its absolute expiry is forgotten by
-//     itself within about an hour.
+//   - All state has an end: a live session is forgotten within about an hour of
+//     its absolute expiry, and a tombstone after a day, or about an hour after the
+//     absolute expiry where that is sooner. The ledger answers from then on.
+//   - What an operation costs is bounded by the user's live sessions, however
+//     many have ended.
 //   - Returned values are the caller's: changing them changes nothing.
 //
 // The suite in sessiontest holds every sentence of this contract.
@@ -128,9 +162,8 @@ type Store interface {
 	// then has more than limit live sessions, the least recently used others end
 	// with [ReasonEvicted]; they are returned. Sessions past their absolute expiry
 	// are dropped and do not count; those past idle expiry do, so that they cannot
-	// pile up, and are the first to go; tombstones older than ten minutes may be dropped when the
-	// user has many. A session that has a tombstone is ErrEnded; one that exists
-	// already is left as it is (a repeated Create is one Create).
+	// pile up, and are the first to go. A session that has a tombstone is ErrEnded;
+	// one that exists already is left as it is (a repeated Create is one Create).
 	Create(ctx context.Context, s State, limit int) (evicted []End, err error)
 
 	// Rotate judges a presented token and applies the consequence: it turns the
@@ -144,27 +177,36 @@ type Store interface {
 	//  5. a newer generation than the store's: Ahead
 	//  6. older than the previous generation: Recovering within one grace
 	//     (inclusive) of a recovery, otherwise the session ends: Reuse
-	//  7. Binding given, the session bound, and they differ: the session ends:
+	//  7. the session bound, and Network another one: the session ends:
 	//     BindingMiss
-	//  8. the session is held and the attempt is not the client's: AttemptRequired
+	//  8. the session held, or the policy requires attempt ids, and the attempt is
+	//     not the client's: AttemptRequired, unless AccessOnly
 	//  9. the previous generation:
 	//     with the attempt of the turn, within the retry window (inclusive; the
-	//     grace counts where it is longer): Retried. An attempt that the server
-	//     drew belongs to one request and matches at any age;
-	//     within the grace (inclusive; 0 is off): Replayed when the turn's
-	//     attempt was not the client's, Contended when it was;
+	//     grace counts where it is longer): Retried, or AccessOnly. An attempt that
+	//     the server drew belongs to one request and matches at any age;
+	//     within the grace (inclusive; 0 is off): AccessOnly where that is asked
+	//     for, Replayed when the turn's attempt was not the client's, Contended
+	//     when it was;
+	//     AccessOnly asked for and the retry window of a client's attempt not
+	//     over: Contended, since the client may yet repeat that attempt;
 	//     within one grace of a recovery: Recovering;
 	//     otherwise the session ends: Reuse
-	// 10. the current generation: Unchanged within the grace (inclusive) of the
-	//     last turn or of a recovery, except for generation 1 and a grace of 0;
-	//     otherwise it turns: Rotated
+	// 10. the current generation: AccessOnly where that is asked for; Unchanged
+	//     within the grace (inclusive) of the last turn or of a recovery, except
+	//     for generation 1 and a grace of 0; with the client attempt that made it:
+	//     AttemptUsed; otherwise it turns: Rotated
 	// 11. an outcome that would hand out tokens after idle expiry was reached:
 	//     Expired, and nothing changes
+	// 12. Replayed by another presenter than the one that turned (by their marks),
+	//     for the third generation in a row: the verdict is Shared too; where the
+	//     policy ends shared sessions the session ends: Shared
 	//
-	// A turn records time and attempt and slides idle expiry to now+Idle, never
-	// past the absolute expiry. Every outcome that hands out tokens records last
-	// use, address and user agent, and, with a client's attempt, holds the
-	// session to it from then on.
+	// The grace is the session's own. A turn records time, attempt, address, user
+	// agent and, where the attempt is not the client's, the presenter; it slides idle expiry to now+Idle, never past the
+	// absolute expiry. Every outcome that hands out tokens, but AccessOnly, records
+	// last use and, with a client's attempt, holds the session to it from then on.
+	// AccessOnly changes nothing.
 	Rotate(ctx context.Context, p Presented, policy Policy) (Verdict, error)
 
 	// Restore rebuilds or lifts hot state from what the ledger knows. s carries
@@ -173,8 +215,8 @@ type Store interface {
 	// checkpoint's, unless the hot state was recovered later than the
 	// checkpoint's: those turns were lost, and their loss mended. Idle expiry
 	// counts from the checkpoint's last use then. adopt, when above both, becomes
-	// the current generation, its turn and attempt unknown, last used now. Held
-	// is never lost. Where anything changed the session is marked recovered now,
+	// the current generation, its turn, attempt and presenter unknown, last used
+	// now. Held is never lost, and the grace is the hot state's where there is one. Where anything changed the session is marked recovered now,
 	// and at least a millisecond after any recovery known before. The state
 	// after is returned; ErrEnded where there is a tombstone.
 	Restore(ctx context.Context, s State, adopt uint64, policy Policy) (State, error)

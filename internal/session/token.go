@@ -310,19 +310,14 @@ func (k *Keyring) Parse(text secret.Text) (Token, error) {
 // ClientAttempt marks an attempt id that the client chose, as the stores keep
 // it: an HMAC under a key of the session's refresh key, which must be on the ring.
 func (k *Keyring) ClientAttempt(t Token, id secret.Text) Attempt {
-	return k.attempt("c", t, []byte(id.Reveal()))
+	data := append(t.SessionID[:], id.Reveal()...)
+	return Attempt("c" + base64.RawURLEncoding.EncodeToString(k.keys[t.KeyID].attempt(data)))
 }
 
-// ServerAttempt draws the mark of one request without a client's attempt id. The
-// key must be on the ring.
-func (k *Keyring) ServerAttempt(t Token) Attempt {
+// ServerAttempt draws the mark of one request without a client's attempt id.
+func ServerAttempt() Attempt {
 	drawn := NewSecret().Reveal()
-	return k.attempt("s", t, drawn[:])
-}
-
-func (k *Keyring) attempt(kind string, t Token, id []byte) Attempt {
-	data := append(t.SessionID[:], id...)
-	return Attempt(kind + base64.RawURLEncoding.EncodeToString(k.keys[t.KeyID].attempt(data)))
+	return Attempt("s" + base64.RawURLEncoding.EncodeToString(drawn[:]))
 }
 
 // mac is HMAC-SHA-256 under a key.

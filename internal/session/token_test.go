@@ -303,7 +303,7 @@ func TestAttempts(t *testing.T) {
 	if strings.Contains(string(mark), id.Reveal()) || len(mark) != 44 {
 		t.Errorf("ClientAttempt: got %q, want a letter and 43 characters that do not show the id", mark)
 	}
-	if first := ring.ServerAttempt(a); first.FromClient() || first == ring.ServerAttempt(a) {
+	if first := session.ServerAttempt(); first.FromClient() || first == session.ServerAttempt() {
 		t.Error("ServerAttempt: got a client's mark or the same mark twice, want one of the server each time")
 	}
 	before := a

@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	sweepEvery     = 10 * time.Minute
-	keepTombstones = 100 // per user; more may be dropped when they are old
-	tombstoneAge   = 10 * time.Minute
+	sweepEvery   = 10 * time.Minute
+	tombstoneAge = 24 * time.Hour
 )
 
 // Store implements [session.Store]. Times are kept to the millisecond.
@@ -26,21 +25,24 @@ type Store struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	users map[uuid.UUID]map[uuid.UUID]*record
+	users map[uuid.UUID]*account
 	swept time.Time
 }
 
-// record is a live session, or a tombstone when reason is set.
-type record struct {
-	state  session.State
+// account is what the store has of one user. An id is in at most one of both.
+type account struct {
+	live  map[uuid.UUID]*session.State
+	ended map[uuid.UUID]tombstone
+}
+
+type tombstone struct {
 	reason session.Reason
-	ended  time.Time
-	until  time.Time // absolute expiry
+	until  time.Time // from then on the ledger answers
 }
 
 // New returns an empty store that reads the time from now.
 func New(now func() time.Time) *Store {
-	return &Store{now: now, users: make(map[uuid.UUID]map[uuid.UUID]*record)}
+	return &Store{now: now, users: make(map[uuid.UUID]*account)}
 }
 
 // lock enters the store unless ctx is over; it returns the time and the unlock.
@@ -55,35 +57,48 @@ func (s *Store) lock(ctx context.Context) (time.Time, func(), error) {
 	return now, s.mu.Unlock, nil
 }
 
-// sweep forgets what is past its absolute expiry, now and then.
+// sweep forgets what is past its time, now and then.
 func (s *Store) sweep(now time.Time) {
 	if now.Sub(s.swept) < sweepEvery {
 		return
 	}
 	s.swept = now
-	for userID, sessions := range s.users {
-		dropExpired(sessions, now)
-		if len(sessions) == 0 {
+	for userID, a := range s.users {
+		a.dropExpired(now)
+		for id, t := range a.ended {
+			if !now.Before(t.until) {
+				delete(a.ended, id)
+			}
+		}
+		if len(a.live)+len(a.ended) == 0 {
 			delete(s.users, userID)
 		}
 	}
 }
 
-func dropExpired(sessions map[uuid.UUID]*record, now time.Time) {
-	for id, r := range sessions {
-		if !now.Before(r.until) {
-			delete(sessions, id)
+func (a *account) dropExpired(now time.Time) {
+	for id, state := range a.live {
+		if !now.Before(state.ExpiresAt) {
+			delete(a.live, id)
 		}
 	}
 }
 
-func (s *Store) of(userID uuid.UUID) map[uuid.UUID]*record {
-	sessions := s.users[userID]
-	if sessions == nil {
-		sessions = make(map[uuid.UUID]*record)
-		s.users[userID] = sessions
+// end writes a tombstone unless there is one.
+func (a *account) end(id uuid.UUID, reason session.Reason, expires, now time.Time) {
+	delete(a.live, id)
+	if _, ended := a.ended[id]; !ended {
+		a.ended[id] = tombstone{reason, earliest(expires.Add(time.Hour), now.Add(tombstoneAge))}
 	}
-	return sessions
+}
+
+func (s *Store) of(userID uuid.UUID) *account {
+	a := s.users[userID]
+	if a == nil {
+		a = &account{live: make(map[uuid.UUID]*session.State), ended: make(map[uuid.UUID]tombstone)}
+		s.users[userID] = a
+	}
+	return a
 }
 
 // Create implements [session.Store].
@@ -93,70 +108,34 @@ func (s *Store) Create(ctx context.Context, state session.State, limit int) ([]s
 		return nil, err
 	}
 	defer unlock()
-	sessions := s.of(state.UserID)
-	if r := sessions[state.ID]; r != nil {
-		if r.reason != "" {
-			return nil, session.ErrEnded
-		}
-		return recentlyEvicted(sessions, now), nil
+	a := s.of(state.UserID)
+	if _, ended := a.ended[state.ID]; ended {
+		return nil, session.ErrEnded
 	}
-	dropExpired(sessions, now)
-	dropTombstones(sessions, now)
-	live := make([]*record, 0, len(sessions))
-	for _, r := range sessions {
-		if r.reason == "" {
-			live = append(live, r)
-		}
+	if a.live[state.ID] != nil {
+		return nil, nil
+	}
+	a.dropExpired(now)
+	live := make([]*session.State, 0, len(a.live))
+	for _, other := range a.live {
+		live = append(live, other)
 	}
 	slices.SortFunc(live, leastRecentlyUsed)
 	var evicted []session.End
-	for _, r := range live[:max(0, len(live)+1-limit)] {
-		r.end(session.ReasonEvicted, now)
-		evicted = append(evicted, session.End{SessionID: r.state.ID, ExpiresAt: r.until, Reason: r.reason})
+	for _, other := range live[:max(0, len(live)+1-limit)] {
+		a.end(other.ID, session.ReasonEvicted, other.ExpiresAt, now)
+		evicted = append(evicted, session.End{SessionID: other.ID, ExpiresAt: other.ExpiresAt, Reason: session.ReasonEvicted})
 	}
-	sessions[state.ID] = &record{state: trim(state), until: millis(state.ExpiresAt)}
+	state = trim(state)
+	a.live[state.ID] = &state
 	return evicted, nil
 }
 
-func leastRecentlyUsed(a, b *record) int {
-	if c := a.state.LastUsedAt.Compare(b.state.LastUsedAt); c != 0 {
+func leastRecentlyUsed(a, b *session.State) int {
+	if c := a.LastUsedAt.Compare(b.LastUsedAt); c != 0 {
 		return c
 	}
-	return slices.Compare(a.state.ID[:], b.state.ID[:])
-}
-
-// recentlyEvicted answers a repeated Create with what the first one ended.
-func recentlyEvicted(sessions map[uuid.UUID]*record, now time.Time) []session.End {
-	var ends []session.End
-	for id, r := range sessions {
-		if r.reason == session.ReasonEvicted && now.Sub(r.ended) <= tombstoneAge {
-			ends = append(ends, session.End{SessionID: id, ExpiresAt: r.until, Reason: r.reason})
-		}
-	}
-	return ends
-}
-
-// dropTombstones drops old tombstones of a user who has many. The ledger still
-// knows that those sessions ended.
-func dropTombstones(sessions map[uuid.UUID]*record, now time.Time) {
-	count := 0
-	for _, r := range sessions {
-		if r.reason != "" {
-			count++
-		}
-	}
-	if count <= keepTombstones {
-		return
-	}
-	for id, r := range sessions {
-		if r.reason != "" && now.Sub(r.ended) > tombstoneAge {
-			delete(sessions, id)
-		}
-	}
-}
-
-func (r *record) end(reason session.Reason, now time.Time) {
-	r.reason, r.ended = reason, now
+	return slices.Compare(a.ID[:], b.ID[:])
 }
 
 // Restore implements [session.Store].
@@ -166,24 +145,24 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 		return session.State{}, err
 	}
 	defer unlock()
-	sessions := s.of(known.UserID)
-	r := sessions[known.ID]
-	if r != nil && r.reason != "" {
+	a := s.of(known.UserID)
+	if _, ended := a.ended[known.ID]; ended {
 		return session.State{}, session.ErrEnded
 	}
 	known = trim(known)
 	changed := false
 	state := known
-	switch {
-	case r == nil || known.Generation > r.state.Generation && !known.RecoveredAt.Before(r.state.RecoveredAt):
+	switch hot := a.live[known.ID]; {
+	case hot == nil || known.Generation > hot.Generation && !known.RecoveredAt.Before(hot.RecoveredAt):
 		changed = true
-		if r != nil {
-			state.Held = known.Held || r.state.Held
-			now = notBefore(now, r.state)
+		if hot != nil {
+			state.Held = known.Held || hot.Held
+			state.Grace = hot.Grace
+			now = notBefore(now, *hot)
 		}
 		state.IdleExpiresAt = earliest(state.LastUsedAt.Add(policy.Idle), state.ExpiresAt)
 	default:
-		state = r.state
+		state = *hot
 		if known.Held && !state.Held {
 			state.Held, changed = true, true
 		}
@@ -191,7 +170,7 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 	now = notBefore(now, state)
 	if adopt > state.Generation {
 		changed = true
-		state.Generation, state.TurnedAt, state.Attempt = adopt, time.Time{}, ""
+		state.Generation, state.TurnedAt, state.Attempt, state.RotatedBy = adopt, time.Time{}, "", ""
 		state.LastUsedAt = now
 		state.IdleExpiresAt = earliest(now.Add(policy.Idle), state.ExpiresAt)
 	}
@@ -202,7 +181,7 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 			}
 		}
 		state.RecoveredAt = now
-		sessions[known.ID] = &record{state: state, until: state.ExpiresAt}
+		a.live[known.ID] = &state
 	}
 	return state, nil
 }
@@ -214,16 +193,9 @@ func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End
 		return err
 	}
 	defer unlock()
-	sessions := s.of(userID)
+	a := s.of(userID)
 	for _, end := range ends {
-		r := sessions[end.SessionID]
-		if r == nil {
-			r = &record{until: millis(end.ExpiresAt)}
-			sessions[end.SessionID] = r
-		}
-		if r.reason == "" {
-			r.end(end.Reason, now)
-		}
+		a.end(end.SessionID, end.Reason, millis(end.ExpiresAt), now)
 	}
 	return nil
 }
@@ -235,14 +207,24 @@ func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.
 		return session.State{}, err
 	}
 	defer unlock()
-	switch r := s.users[userID][sessionID]; {
-	case r == nil:
-		return session.State{}, session.ErrMissing
-	case r.reason != "":
+	state, reason := s.find(userID, sessionID)
+	switch {
+	case reason != "":
 		return session.State{}, session.ErrEnded
-	default:
-		return r.state, nil
+	case state == nil:
+		return session.State{}, session.ErrMissing
 	}
+	return *state, nil
+}
+
+// find is what there is of a session: its state, or the reason of its tombstone,
+// or neither.
+func (s *Store) find(userID, sessionID uuid.UUID) (*session.State, session.Reason) {
+	a := s.users[userID]
+	if a == nil {
+		return nil, ""
+	}
+	return a.live[sessionID], a.ended[sessionID].reason
 }
 
 // List implements [session.Store].
@@ -252,10 +234,14 @@ func (s *Store) List(ctx context.Context, userID uuid.UUID) ([]session.State, er
 		return nil, err
 	}
 	defer unlock()
+	a := s.users[userID]
+	if a == nil {
+		return nil, nil
+	}
 	var live []session.State
-	for _, r := range s.users[userID] {
-		if r.reason == "" && now.Before(r.until) {
-			live = append(live, r.state)
+	for _, state := range a.live {
+		if now.Before(state.ExpiresAt) {
+			live = append(live, *state)
 		}
 	}
 	return live, nil
@@ -271,6 +257,7 @@ func trim(state session.State) session.State {
 	} {
 		*t = millis(*t)
 	}
+	state.Grace = state.Grace.Truncate(time.Millisecond)
 	state.Current = false
 	return state
 }

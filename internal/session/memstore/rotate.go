@@ -7,6 +7,10 @@ import (
 	"github.com/pawlauth/pawl/internal/session"
 )
 
+// followedTooOften is for how many generations in a row somebody else replays
+// the previous token until the session counts as shared.
+const followedTooOften = 3
+
 // Rotate implements [session.Store]. The rules are those of the contract, in its order.
 func (s *Store) Rotate(ctx context.Context, p session.Presented, policy session.Policy) (session.Verdict, error) {
 	now, unlock, err := s.lock(ctx)
@@ -14,34 +18,33 @@ func (s *Store) Rotate(ctx context.Context, p session.Presented, policy session.
 		return session.Verdict{}, err
 	}
 	defer unlock()
-	r := s.users[p.UserID][p.SessionID]
+	state, reason := s.find(p.UserID, p.SessionID)
 	switch {
-	case r == nil:
+	case reason != "":
+		return session.Verdict{Outcome: session.Tombstone, Reason: reason}, nil
+	case state == nil:
 		return session.Verdict{Outcome: session.Missing}, nil
-	case r.reason != "":
-		return session.Verdict{Outcome: session.Tombstone, Reason: r.reason}, nil
 	}
-	now = notBefore(now, r.state)
-	outcome := judge(r.state, p, policy, now)
-	switch outcome {
-	case session.Reuse:
-		r.end(session.ReasonReuse, now)
-	case session.BindingMiss:
-		r.end(session.ReasonBinding, now)
-	case session.Rotated:
-		r.state.Generation++
-		r.state.TurnedAt, r.state.Attempt = now, p.Attempt
-		r.state.IdleExpiresAt = earliest(now.Add(policy.Idle), r.state.ExpiresAt)
-		use(&r.state, p, now)
-	case session.Unchanged, session.Replayed, session.Retried:
-		use(&r.state, p, now)
+	now = notBefore(now, *state)
+	verdict := session.Verdict{Outcome: judge(*state, p, policy, now)}
+	if verdict.Outcome == session.Replayed && follow(state, p.Mark()) {
+		verdict.Shared = true
+		if policy.EndShared {
+			verdict.Outcome = session.Shared
+		}
 	}
-	return session.Verdict{Outcome: outcome, State: r.state}, nil
+	if reason, ends := verdict.Outcome.Ends(); ends {
+		s.of(p.UserID).end(p.SessionID, reason, state.ExpiresAt, now)
+	} else if grants(verdict.Outcome) && !p.AccessOnly {
+		use(state, p, policy, now, verdict.Outcome == session.Rotated)
+	}
+	verdict.State = *state
+	return verdict, nil
 }
 
 // judge says what a presented token is worth; it changes nothing.
 func judge(state session.State, p session.Presented, policy session.Policy, now time.Time) session.Outcome {
-	recovering := within(now, state.RecoveredAt, policy.Grace)
+	recovering := within(now, state.RecoveredAt, state.Grace)
 	switch {
 	case !now.Before(state.ExpiresAt):
 		return session.Expired
@@ -53,12 +56,12 @@ func judge(state session.State, p session.Presented, policy session.Policy, now 
 		return session.Recovering
 	case p.Generation+1 < state.Generation:
 		return session.Reuse
-	case p.Binding != "" && state.Binding != "" && p.Binding != state.Binding:
+	case state.Binding != "" && p.Network != state.Binding:
 		return session.BindingMiss
-	case state.Held && !p.Attempt.FromClient():
+	case (state.Held || policy.RequireAttempt) && !p.Attempt.FromClient() && !p.AccessOnly:
 		return session.AttemptRequired
 	}
-	outcome := judgeCurrent(state, policy, now, recovering)
+	outcome := judgeCurrent(state, p, now, recovering)
 	if p.Generation < state.Generation {
 		outcome = judgePrevious(state, p, policy, now, recovering)
 	}
@@ -68,19 +71,28 @@ func judge(state session.State, p session.Presented, policy session.Policy, now 
 	return outcome
 }
 
-func judgeCurrent(state session.State, policy session.Policy, now time.Time, recovering bool) session.Outcome {
-	if state.Generation > 1 && (recovering || within(now, state.TurnedAt, policy.Grace)) {
+func judgeCurrent(state session.State, p session.Presented, now time.Time, recovering bool) session.Outcome {
+	switch {
+	case p.AccessOnly:
+		return session.AccessOnly
+	case state.Generation > 1 && (recovering || within(now, state.TurnedAt, state.Grace)):
 		return session.Unchanged
+	case p.Attempt.FromClient() && p.Attempt == state.Attempt:
+		return session.AttemptUsed
 	}
 	return session.Rotated
 }
 
 func judgePrevious(state session.State, p session.Presented, policy session.Policy, now time.Time, recovering bool) session.Outcome {
-	grace := within(now, state.TurnedAt, policy.Grace)
+	grace := within(now, state.TurnedAt, state.Grace)
+	retry := grace || within(now, state.TurnedAt, policy.Retry)
+	same := p.Attempt == state.Attempt && (!p.Attempt.FromClient() || retry)
 	switch {
-	case p.Attempt == state.Attempt && (!p.Attempt.FromClient() || grace || within(now, state.TurnedAt, policy.Retry)):
+	case p.AccessOnly && (same || grace):
+		return session.AccessOnly
+	case same:
 		return session.Retried
-	case grace && state.Attempt.FromClient():
+	case state.Attempt.FromClient() && (grace || p.AccessOnly && retry):
 		return session.Contended
 	case grace:
 		return session.Replayed
@@ -88,6 +100,19 @@ func judgePrevious(state session.State, p session.Presented, policy session.Poli
 		return session.Recovering
 	}
 	return session.Reuse
+}
+
+// follow counts generations in a row whose predecessor somebody else replayed; it
+// reports whether they are too many.
+func follow(state *session.State, mark string) bool {
+	if state.RotatedBy == "" || state.RotatedBy == mark || state.Followed == state.Generation {
+		return false
+	}
+	if state.Followed+1 != state.Generation {
+		state.Follows = 0
+	}
+	state.Followed, state.Follows = state.Generation, state.Follows+1
+	return state.Follows >= followedTooOften
 }
 
 // within reports whether now is at most window after then; a window of 0 is
@@ -98,13 +123,23 @@ func within(now, then time.Time, window time.Duration) bool {
 
 func grants(outcome session.Outcome) bool {
 	switch outcome {
-	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
+	case session.Rotated, session.Unchanged, session.Replayed, session.Retried, session.AccessOnly:
 		return true
 	}
 	return false
 }
 
-func use(state *session.State, p session.Presented, now time.Time) {
-	state.LastUsedAt, state.IPAddress, state.UserAgent = now, p.IPAddress, p.UserAgent
+// use records that the session was used now, and turns it where it rotates.
+func use(state *session.State, p session.Presented, policy session.Policy, now time.Time, rotates bool) {
+	if rotates {
+		state.Generation++
+		state.TurnedAt, state.Attempt = now, p.Attempt
+		state.IdleExpiresAt = earliest(now.Add(policy.Idle), state.ExpiresAt)
+		state.IPAddress, state.UserAgent, state.RotatedBy = p.IPAddress, p.UserAgent, ""
+		if !p.Attempt.FromClient() {
+			state.RotatedBy = p.Mark()
+		}
+	}
+	state.LastUsedAt = now
 	state.Held = state.Held || p.Attempt.FromClient()
 }

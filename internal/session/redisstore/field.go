@@ -14,23 +14,23 @@ import (
 	"github.com/pawlauth/pawl/internal/session"
 )
 
-// sep joins the values of a field; clean keeps it out of them.
-const sep = "\x1f"
+// sep joins the values of a field, and added those that later versions put behind
+// the last one; clean keeps both out of them.
+const (
+	sep   = "\x1f"
+	added = "\x1e"
+)
 
 var errField = errors.New("redisstore: a session's field cannot be read")
 
 // encode spells a live session's field as state.lua describes it.
 func encode(s session.State) string {
-	held := "0"
-	if s.Held {
-		held = "1"
-	}
 	return strings.Join([]string{
 		"L",
 		strconv.FormatUint(s.Generation, 10),
 		formatMillis(s.TurnedAt),
 		string(s.Attempt),
-		held,
+		flag(s.Held),
 		formatMillis(s.IdleExpiresAt),
 		formatMillis(s.LastUsedAt),
 		formatMillis(s.RecoveredAt),
@@ -42,8 +42,21 @@ func encode(s session.State) string {
 		formatMillis(s.CreatedAt),
 		s.Delivery.String(),
 		s.Role,
-		clean(s.DeviceName),
+		strings.Join([]string{
+			clean(s.DeviceName),
+			strconv.FormatInt(s.Grace.Milliseconds(), 10),
+			s.RotatedBy,
+			formatNumber(s.Followed),
+			formatNumber(s.Follows),
+		}, added),
 	}, sep)
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
 }
 
 // decode reads what encode or a script wrote. It can read what the scripts can.
@@ -55,7 +68,7 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 	s := session.State{
 		Session: session.Session{
 			ID: id, UserID: userID,
-			IPAddress: values[8], UserAgent: values[9], DeviceName: values[16],
+			IPAddress: values[8], UserAgent: values[9],
 		},
 		Attempt: session.Attempt(values[3]),
 		Held:    values[4] == "1",
@@ -74,6 +87,7 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 		return session.State{}, errField
 	}
 	copy(s.SecretHash[:], hash)
+	decodeAdded(&s, values[16])
 	for _, f := range []struct {
 		at int
 		t  *time.Time
@@ -86,6 +100,23 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 		}
 	}
 	return s, nil
+}
+
+// decodeAdded reads the device and what is behind it. What an older program did
+// not write, or a newer one wrote otherwise, is zero.
+func decodeAdded(s *session.State, text string) {
+	values := strings.Split(text, added)
+	s.DeviceName = values[0]
+	if len(values) < 5 {
+		return
+	}
+	grace, graceErr := parseNumber(values[1])
+	followed, followedErr := parseNumber("0" + values[3])
+	follows, followsErr := parseNumber("0" + values[4])
+	if graceErr == nil && followedErr == nil && followsErr == nil {
+		s.Grace, s.RotatedBy = time.Duration(grace)*time.Millisecond, values[2]
+		s.Followed, s.Follows = followed, follows
+	}
 }
 
 // isTombstone reports whether the field says that its session ended.
@@ -106,6 +137,14 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+// formatNumber is empty for none.
+func formatNumber(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }
 
 func formatMillis(t time.Time) string { return strconv.FormatInt(millis(t), 10) }

@@ -63,8 +63,6 @@ func TestUnreadableFieldIsLost(t *testing.T) {
 	})
 }
 
-func hash(s session.State) string { return "pawl:{" + s.UserID.String() + "}:sessions" }
-
 func lostField(t *testing.T, client redis.UniversalClient, store session.Store, field string) {
 	spoil := func(id string) session.State {
 		s := login(uuid.New(), time.Now(), session.NewSecret())

@@ -1,5 +1,6 @@
-// Package redisstore keeps the hot state of sessions in Redis: one hash per
-// user, one script per operation, one round trip per refresh. The scripts
+// Package redisstore keeps the hot state of sessions in Redis: one hash per user
+// and a key for each recent tombstone, one script per operation, one round trip
+// per refresh. The scripts
 // (*.lua) are the only writers; each documents its arguments and replies. The
 // package refuses to know what is remembered elsewhere.
 package redisstore
@@ -9,6 +10,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,6 +37,9 @@ var revokeLua string
 
 //go:embed time.lua
 var timeLua string
+
+// maxRevoke is how many tombstones one call of a script writes.
+const maxRevoke = 100
 
 // opTimeout bounds an operation whose context has no earlier deadline.
 const opTimeout = 2 * time.Second
@@ -78,15 +83,19 @@ func New(client redis.UniversalClient, options Options) *Store {
 
 // Create implements [session.Store].
 func (s *Store) Create(ctx context.Context, state session.State, limit int) ([]session.End, error) {
-	reply, err := s.run(ctx, s.create, state.UserID, state.ID.String(), encode(state), limit)
+	reply, err := s.run(ctx, s.create, keys(state.UserID, state.ID), state.ID.String(), encode(state), limit)
 	if err != nil {
 		return nil, err
 	}
 	if reply.word == "ended" {
 		return nil, session.ErrEnded
 	}
-	var evicted []session.End
-	for i := 0; i+1 < len(reply.rest); i += 2 {
+	count, err := parseNumber(reply.first())
+	if err != nil {
+		return nil, err
+	}
+	var evicted, ended []session.End
+	for i := 1; i+1 < len(reply.rest); i += 2 {
 		id, err := uuid.Parse(reply.rest[i])
 		if err != nil {
 			continue // a field whose name is no session id ends nobody's session
@@ -95,34 +104,77 @@ func (s *Store) Create(ctx context.Context, state session.State, limit int) ([]s
 		if err != nil {
 			return nil, err
 		}
-		evicted = append(evicted, session.End{SessionID: id, ExpiresAt: expires, Reason: session.ReasonEvicted})
+		ended = append(ended, session.End{SessionID: id, ExpiresAt: expires, Reason: session.ReasonEvicted})
+		if uint64(i) < 2*count {
+			evicted = ended
+		}
 	}
+	s.moveTombstones(ctx, state.UserID, ended)
 	return evicted, nil
 }
 
 // Rotate implements [session.Store].
 func (s *Store) Rotate(ctx context.Context, p session.Presented, policy session.Policy) (session.Verdict, error) {
-	reply, err := s.run(ctx, s.rotate, p.UserID,
-		p.SessionID.String(), p.Generation, encodeHash(p.SecretHash), string(p.Attempt), p.Binding,
+	reply, err := s.run(ctx, s.rotate, []string{key(p.UserID)},
+		p.SessionID.String(), p.Generation, encodeHash(p.SecretHash), string(p.Attempt), p.Network,
 		policy.Grace.Milliseconds(), policy.Retry.Milliseconds(), policy.Idle.Milliseconds(),
-		clean(p.IPAddress), clean(p.UserAgent))
+		clean(p.IPAddress), clean(p.UserAgent), p.Mark(),
+		flag(p.AccessOnly), flag(policy.RequireAttempt), flag(policy.EndShared))
 	if err != nil {
 		return session.Verdict{}, err
 	}
 	verdict := session.Verdict{Outcome: session.Outcome(reply.word)}
 	switch verdict.Outcome {
 	case session.Missing:
+		return s.missing(ctx, p)
 	case session.Tombstone:
 		verdict.Reason = session.Reason(reply.first())
-	default:
-		verdict.State, err = decode(p.UserID, p.SessionID, reply.first())
+		return verdict, nil
 	}
-	return verdict, err
+	if verdict.State, err = decode(p.UserID, p.SessionID, reply.first()); err != nil {
+		return session.Verdict{}, err
+	}
+	verdict.Shared = len(reply.rest) > 1 && reply.rest[1] == "1"
+	if reason, ended := verdict.Outcome.Ends(); ended {
+		s.moveTombstones(ctx, p.UserID, []session.End{{SessionID: p.SessionID, ExpiresAt: verdict.State.ExpiresAt, Reason: reason}})
+	}
+	return verdict, nil
+}
+
+// missing is the verdict on a session that is not in the hash: its tombstone, or
+// that there is none.
+func (s *Store) missing(ctx context.Context, p session.Presented) (session.Verdict, error) {
+	reason, err := s.tombstone(ctx, p.UserID, p.SessionID)
+	switch {
+	case err != nil:
+		return session.Verdict{}, err
+	case reason != "":
+		return session.Verdict{Outcome: session.Tombstone, Reason: reason}, nil
+	}
+	return session.Verdict{Outcome: session.Missing}, nil
+}
+
+// tombstone is the reason for which a session that is not in the hash ended;
+// empty where there is no tombstone.
+func (s *Store) tombstone(ctx context.Context, userID, sessionID uuid.UUID) (session.Reason, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	reason, err := s.client.Get(ctx, endedKey(userID, sessionID)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("redisstore: %w", err)
+	}
+	return session.Reason(reason), nil
+}
+
+// moveTombstones takes out of the hash what a script ended there. Where it fails
+// the tombstone holds where it is, and the user's next login moves it.
+func (s *Store) moveTombstones(ctx context.Context, userID uuid.UUID, ends []session.End) {
+	_ = s.Revoke(ctx, userID, ends)
 }
 
 // Restore implements [session.Store].
 func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, policy session.Policy) (session.State, error) {
-	reply, err := s.run(ctx, s.lift, known.UserID,
+	reply, err := s.run(ctx, s.lift, keys(known.UserID, known.ID),
 		known.ID.String(), encode(known), adopt, policy.Idle.Milliseconds())
 	if err != nil {
 		return session.State{}, err
@@ -135,15 +187,17 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 
 // Revoke implements [session.Store].
 func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End) error {
-	if len(ends) == 0 {
-		return nil
+	for chunk := range slices.Chunk(ends, maxRevoke) {
+		ids, args := make([]uuid.UUID, 0, len(chunk)), make([]any, 0, 3*len(chunk))
+		for _, end := range chunk {
+			ids = append(ids, end.SessionID)
+			args = append(args, end.SessionID.String(), string(end.Reason), millis(end.ExpiresAt))
+		}
+		if _, err := s.run(ctx, s.revoke, keys(userID, ids...), args...); err != nil {
+			return err
+		}
 	}
-	args := make([]any, 0, 3*len(ends))
-	for _, end := range ends {
-		args = append(args, end.SessionID.String(), string(end.Reason), millis(end.ExpiresAt))
-	}
-	_, err := s.run(ctx, s.revoke, userID, args...)
-	return err
+	return nil
 }
 
 // Find implements [session.Store].
@@ -153,7 +207,7 @@ func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.
 	field, err := s.client.HGet(ctx, key(userID), sessionID.String()).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return session.State{}, session.ErrMissing
+		return session.State{}, s.absent(ctx, userID, sessionID)
 	case err != nil:
 		return session.State{}, fmt.Errorf("redisstore: %w", err)
 	case isTombstone(field):
@@ -164,6 +218,18 @@ func (s *Store) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.
 		return session.State{}, session.ErrMissing
 	}
 	return state, nil
+}
+
+// absent is why a session is not in the hash.
+func (s *Store) absent(ctx context.Context, userID, sessionID uuid.UUID) error {
+	reason, err := s.tombstone(ctx, userID, sessionID)
+	switch {
+	case err != nil:
+		return err
+	case reason != "":
+		return session.ErrEnded
+	}
+	return session.ErrMissing
 }
 
 // List implements [session.Store].
@@ -201,8 +267,24 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// key is the one key of a user. The braces keep it on one shard of a Cluster.
+// key is the hash of a user. The braces keep all keys of a user on one shard of a
+// Cluster.
 func key(userID uuid.UUID) string { return "pawl:{" + userID.String() + "}:sessions" }
+
+// endedKey is the tombstone of a session.
+func endedKey(userID, sessionID uuid.UUID) string {
+	return "pawl:{" + userID.String() + "}:ended:" + sessionID.String()
+}
+
+// keys are the hash of a user and the tombstones of some of their sessions.
+func keys(userID uuid.UUID, sessionIDs ...uuid.UUID) []string {
+	all := make([]string, 1, 1+len(sessionIDs))
+	all[0] = key(userID)
+	for _, id := range sessionIDs {
+		all = append(all, endedKey(userID, id))
+	}
+	return all
+}
 
 // reply is what every script answers: a word, the server's time, and the rest.
 type reply struct {
@@ -221,10 +303,10 @@ func (r reply) first() string {
 // run calls a script with a deadline on the server's clock. A call that the
 // server found late was not carried out; when there is still time, the clocks
 // were simply further apart than believed, and it is sent once more.
-func (s *Store) run(ctx context.Context, script *redis.Script, userID uuid.UUID, args ...any) (reply, error) {
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	k := key(userID)
+	k := keys[0]
 	for range 2 {
 		now, err := s.serverNow(ctx, k)
 		if err != nil {
@@ -233,7 +315,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, userID uuid.UUID,
 		deadline, _ := ctx.Deadline()
 		all := append([]any{s.testClock(), now + time.Until(deadline).Milliseconds()}, args...)
 		sent := time.Now()
-		raw, err := script.Run(ctx, s.client, []string{k}, all...).StringSlice()
+		raw, err := script.Run(ctx, s.client, keys, all...).StringSlice()
 		if err != nil {
 			return reply{}, fmt.Errorf("redisstore: %w", err)
 		}

@@ -1,5 +1,6 @@
 -- Rebuilds or lifts hot state from what the ledger knows.
 --
+-- KEYS[2]  tombstone of the session
 -- ARGV[3]  session id
 -- ARGV[4]  its field, live, with the ledger's checkpoint
 -- ARGV[5]  a generation to adopt where it is above both; 0 for none
@@ -10,7 +11,7 @@
 --   {'ended', now}            the session has a tombstone
 
 local value = redis.call('HGET', KEYS[1], ARGV[3])
-if value and is_tombstone(value) then
+if value and tombstone(value) or redis.call('EXISTS', KEYS[2]) == 1 then
   return {'ended', clock}
 end
 
@@ -19,6 +20,9 @@ local adopt, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
 local s, changed = known, false
 local hot = value and decode(value)
 if hot then
+  -- the grace is the session's own from its login on
+  hot.grace = hot.grace or known.grace
+  known.grace = hot.grace
   now = math.max(now, hot.used, hot.turned, hot.recovered)
   -- turns from before a later recovery were lost, and it mended their loss
   if known.recovered < hot.recovered or known.generation <= hot.generation then
@@ -40,6 +44,7 @@ if adopt > s.generation then
   s.generation = adopt
   s.turned = 0
   s.attempt = ''
+  s.by = ''
   s.used = now
   s.idle = math.min(now + idle, s.expires)
   changed = true

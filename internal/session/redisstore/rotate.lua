@@ -4,17 +4,24 @@
 -- ARGV[4]   presented generation
 -- ARGV[5]   SHA-256 of the presented secret, as the field spells it
 -- ARGV[6]   mark of the attempt: c… when the client chose the id, s… otherwise
--- ARGV[7]   network of the caller; '' skips the check
--- ARGV[8]   grace, ARGV[9] retry window, ARGV[10] idle lifetime, in milliseconds
--- ARGV[11]  address, ARGV[12] user agent of the caller
+-- ARGV[7]   network of the caller
+-- ARGV[8]   grace of a session that has none of its own, ARGV[9] retry window,
+--           ARGV[10] idle lifetime, in milliseconds
+-- ARGV[11]  address, ARGV[12] user agent of the caller, ARGV[13] its mark as a presenter
+-- ARGV[14]  '1' for an access token only: nothing changes
+-- ARGV[15]  '1' when every session requires an attempt id
+-- ARGV[16]  '1' when a shared session ends
 --
 -- Replies
---   {outcome, now, field}      the field as it stands after the operation
---   {'missing', now}           there is no hot state
+--   {outcome, now, field, shared}  the field as it stands after the operation;
+--                                  shared is '1' when two presenters follow each other
+--   {'missing', now}               there is no hot state
 --   {'tombstone', now, reason}
 
+local FOLLOWED_TOO_OFTEN = 3
+
 local value = redis.call('HGET', KEYS[1], ARGV[3])
-local reason = value and epitaph(value)
+local reason = value and tombstone(value)
 if reason then
   return {'tombstone', clock, reason}
 end
@@ -24,7 +31,9 @@ if not s then
 end
 local generation = tonumber(ARGV[4])
 local attempt = ARGV[6]
-local grace, retry, idle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local retry, idle = tonumber(ARGV[9]), tonumber(ARGV[10])
+local access_only = ARGV[14] == '1'
+s.grace = s.grace or tonumber(ARGV[8])
 
 -- time never runs backwards within a session
 now = math.max(now, s.used, s.turned, s.recovered)
@@ -37,20 +46,27 @@ local function from_client(mark)
   return string.sub(mark, 1, 1) == 'c'
 end
 
-local recovering = within(s.recovered, grace)
+local recovering = within(s.recovered, s.grace)
+local in_grace = within(s.turned, s.grace)
 
 local function judge_current()
-  if s.generation > 1 and (recovering or within(s.turned, grace)) then
+  if access_only then
+    return 'access_only'
+  elseif s.generation > 1 and (recovering or in_grace) then
     return 'unchanged'
+  elseif from_client(attempt) and attempt == s.attempt then
+    return 'attempt_used'
   end
   return 'rotated'
 end
 
 local function judge_previous()
-  local in_grace = within(s.turned, grace)
-  if attempt == s.attempt and (not from_client(attempt) or in_grace or within(s.turned, retry)) then
-    return 'retried'
-  elseif in_grace and from_client(s.attempt) then
+  local retryable = in_grace or within(s.turned, retry)
+  if attempt == s.attempt and (not from_client(attempt) or retryable) then
+    return access_only and 'access_only' or 'retried'
+  elseif access_only and in_grace then
+    return 'access_only'
+  elseif from_client(s.attempt) and (in_grace or access_only and retryable) then
     return 'contended'
   elseif in_grace then
     return 'replayed'
@@ -60,7 +76,7 @@ local function judge_previous()
   return 'reuse'
 end
 
-local GRANTS = {rotated = true, unchanged = true, replayed = true, retried = true}
+local GRANTS = {rotated = true, unchanged = true, replayed = true, retried = true, access_only = true}
 
 local function judge()
   if now >= s.expires then
@@ -71,9 +87,9 @@ local function judge()
     return 'ahead'
   elseif generation + 1 < s.generation then
     return recovering and 'recovering' or 'reuse'
-  elseif ARGV[7] ~= '' and s.binding ~= '' and ARGV[7] ~= s.binding then
+  elseif s.binding ~= '' and ARGV[7] ~= s.binding then
     return 'binding'
-  elseif s.held == '1' and not from_client(attempt) then
+  elseif (s.held == '1' or ARGV[15] == '1') and not from_client(attempt) and not access_only then
     return 'attempt_required'
   end
   local outcome = generation == s.generation and judge_current() or judge_previous()
@@ -83,23 +99,38 @@ local function judge()
   return outcome
 end
 
+-- counts rotations in a row whose previous token somebody else replayed
+local function follow()
+  if s.by == '' or s.by == ARGV[13] or s.followed == s.generation then
+    return false
+  end
+  s.follows = s.followed == s.generation - 1 and s.follows + 1 or 1
+  s.followed = s.generation
+  return s.follows >= FOLLOWED_TOO_OFTEN
+end
+
 local outcome = judge()
-if outcome == 'reuse' or outcome == 'binding' then
-  bury(ARGV[3], outcome, s.expires)
-elseif GRANTS[outcome] then
+local shared = outcome == 'replayed' and follow()
+if shared and ARGV[16] == '1' then
+  outcome = 'shared'
+end
+if outcome == 'reuse' or outcome == 'binding' or outcome == 'shared' then
+  finish(ARGV[3], outcome, s.expires)
+elseif GRANTS[outcome] and not access_only then
   if outcome == 'rotated' then
     s.generation = s.generation + 1
     s.turned = now
     s.attempt = attempt
     s.idle = math.min(now + idle, s.expires)
+    s.address = ARGV[11]
+    s.agent = ARGV[12]
+    s.by = from_client(attempt) and '' or ARGV[13]
   end
   s.used = now
-  s.address = ARGV[11]
-  s.agent = ARGV[12]
   if from_client(attempt) then
     s.held = '1'
   end
   value = encode(s)
   redis.call('HSET', KEYS[1], ARGV[3], value)
 end
-return {outcome, clock, value}
+return {outcome, clock, value, shared and '1' or ''}

@@ -1,7 +1,11 @@
 -- What every script begins with: the clock, the deadline, and the spelling of
 -- a session's field.
 --
--- KEYS[1]  pawl:{<user id>}:sessions, a hash with one field per session id
+-- KEYS[1]  pawl:{<user id>}:sessions, a hash with one field per live session
+-- KEYS[2…] pawl:{<user id>}:ended:<session id>, the tombstones that a script
+--          looks at: strings, the reason, with a TTL. rotate.lua names none, so
+--          that a refresh is served while its slot moves; an end that it or the
+--          cap finds is written into the hash and moved by revoke.lua.
 -- ARGV[1]  milliseconds since 1970 to take for now; '' reads this server's clock
 -- ARGV[2]  deadline, in milliseconds on the same clock: later than this nothing
 --          is read or changed and the reply is {'late', now}
@@ -10,11 +14,16 @@
 --   live       L generation turned attempt held idle used recovered address
 --              agent expires secret binding created delivery role device
 --   tombstone  T reason ended expires
+-- What was added since stands behind the device, each value after a record
+-- separator (byte 30): grace by followed follows, the last three empty for none. A program takes from there what
+-- it knows, in this order, and keeps what it does not know, so that two versions
+-- can work on one hash; add at the end and never insert.
 -- Times are milliseconds since 1970, 0 for none; held is 0 or 1. A field that is
 -- neither counts as lost: the ledger says what is true.
 
 local SEP = '\31'
 local HOUR = 3600000
+local DAY = 24 * HOUR
 
 local now
 if ARGV[1] ~= '' then
@@ -29,24 +38,28 @@ if now > tonumber(ARGV[2]) then
 end
 
 local LIVE = '^L\31(%d+)\31(%d+)\31([^\31]*)\31([01])\31(%d+)\31(%d+)\31(%d+)\31' ..
-  '([^\31]*)\31([^\31]*)\31(%d+)\31([%w_-]*)\31([^\31]*)\31((%d+)\31(%u+)\31[^\31]*\31[^\31]*)$'
+  '([^\31]*)\31([^\31]*)\31(%d+)\31([%w_-]*)\31([^\31]*)\31((%d+)\31(%u+)\31[^\31]*\31[^\30\31]*)([^\31]*)$'
+local ADDED = '^\30(%d+)\30([%w_-]*)\30(%d*)\30(%d*)(.*)$'
 local DELIVERIES = {COOKIE = true, BODY = true}
 local HASH_LENGTH = 43
 
 -- number reads digits; nil for more than a double holds exactly
 local function number(digits)
-  local n = tonumber(digits)
+  local n = digits and tonumber(digits)
   return n and n <= 2 ^ 53 and n
 end
 
--- a live session; nil when the field is something else
+-- a live session; nil when the field is something else. Its grace is nil where
+-- the program that wrote it knew none.
 local function decode(value)
   local generation, turned, attempt, held, idle, used, recovered,
-    address, agent, expires, secret, binding, rest, created, delivery = string.match(value, LIVE)
+    address, agent, expires, secret, binding, rest, created, delivery, added = string.match(value, LIVE)
   if not rest or #secret ~= HASH_LENGTH or not DELIVERIES[delivery] then
     return nil
   end
+  local grace, by, followed, follows, unknown = string.match(added, ADDED)
   local s = {
+    grace = number(grace), by = by or '', followed = number(followed) or 0, follows = number(follows) or 0, unknown = unknown or '',
     generation = number(generation), turned = number(turned), attempt = attempt, held = held,
     idle = number(idle), used = number(used), recovered = number(recovered),
     address = address, agent = agent, expires = number(expires), secret = secret, binding = binding, rest = rest,
@@ -55,14 +68,19 @@ local function decode(value)
 end
 
 local function encode(s)
-  return string.format('L\31%.0f\31%.0f\31%s\31%s\31%.0f\31%.0f\31%.0f\31%s\31%s\31%.0f\31%s\31%s\31%s',
+  local followed, follows = '', ''
+  if s.followed > 0 then
+    followed, follows = string.format('%.0f', s.followed), string.format('%.0f', s.follows)
+  end
+  return string.format('L\31%.0f\31%.0f\31%s\31%s\31%.0f\31%.0f\31%.0f\31%s\31%s\31%.0f\31%s\31%s\31%s\30%.0f\30%s\30%s\30%s%s',
     s.generation, s.turned, s.attempt, s.held, s.idle, s.used, s.recovered,
-    s.address, s.agent, s.expires, s.secret, s.binding, s.rest)
+    s.address, s.agent, s.expires, s.secret, s.binding, s.rest,
+    s.grace, s.by, followed, follows, s.unknown)
 end
 
--- reason, time of the end and absolute expiry of a tombstone; nil when the
--- field is something else
-local function epitaph(value)
+-- reason, time of the end and absolute expiry of a tombstone in the hash; nil
+-- when the field is something else
+local function tombstone(value)
   local reason, ended, expires = string.match(value, '^T\31([^\31]+)\31(%d+)\31(%d+)$')
   ended, expires = number(ended), number(expires)
   if ended and expires then
@@ -70,11 +88,8 @@ local function epitaph(value)
   end
 end
 
-local function is_tombstone(value)
-  return epitaph(value) ~= nil
-end
-
-local function bury(id, reason, expires)
+-- finish writes a tombstone over a live field of the hash
+local function finish(id, reason, expires)
   redis.call('HSET', KEYS[1], id, string.format('T\31%s\31%.0f\31%.0f', reason, now, expires))
 end
 

@@ -19,7 +19,7 @@ func (m *machine) send(o *owner) {
 		r.Attempt = o.intent
 	}
 	if !m.honest && rapid.IntRange(0, 15).Draw(m.T, "network") == 0 {
-		r.Binding = rapid.SampledFrom([]string{"192.0.2.1", "203.0.113.9"}).Draw(m.T, "binding")
+		r.Network = "203.0.113.9"
 	}
 	o.requests = append(o.requests, r)
 }
@@ -126,7 +126,7 @@ func (m *machine) abuse(o *owner) {
 		m.Skip("no thief")
 	}
 	p := o.stolen.Presented
-	p.IPAddress, p.UserAgent = "203.0.113.66", "thief"
+	p.Network, p.IPAddress, p.UserAgent = "203.0.113.66", "203.0.113.66", "thief"
 	switch rapid.IntRange(0, 2).Draw(m.T, "attempt") {
 	case 0:
 		p.Attempt = m.attempt(false)

@@ -77,10 +77,10 @@ func testClock(t *testing.T, open Open) {
 	})
 	t.Run("a use before the recovery is a use at the recovery", func(t *testing.T) {
 		f := newFixture(t, open)
+		f.policy.Grace = 0
 		c := f.checkpoint(f.turned(), 8, serverA, 20*time.Minute, 20*time.Minute)
 		recovered := f.restore(c, 0).RecoveredAt
 		f.clock.Step(-5 * time.Minute)
-		f.policy.Grace = 0
 		v := f.expect(present(c, 8, serverB), session.Rotated)
 		wantMoment(t, "last use", v.State.LastUsedAt, recovered)
 		wantMoment(t, "turn", v.State.TurnedAt, recovered)

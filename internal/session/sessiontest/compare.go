@@ -49,6 +49,10 @@ func difference(got, want session.State) string {
 	field("Attempt", got.Attempt, want.Attempt)
 	field("Held", got.Held, want.Held)
 	moment("RecoveredAt", got.RecoveredAt, want.RecoveredAt)
+	field("Grace", got.Grace, want.Grace)
+	field("RotatedBy", got.RotatedBy, want.RotatedBy)
+	field("Followed", got.Followed, want.Followed)
+	field("Follows", got.Follows, want.Follows)
 	return b.String()
 }
 

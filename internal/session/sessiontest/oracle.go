@@ -46,7 +46,7 @@ func (o *oracle) rotate(p session.Presented, now time.Time) session.Verdict {
 		Generation:   p.Generation,
 		Attempt:      o.mark(p.Attempt),
 		WrongSecret:  p.SecretHash != r.state.SecretHash,
-		WrongNetwork: p.Binding != "" && r.state.Binding != "" && p.Binding != r.state.Binding,
+		WrongNetwork: r.state.Binding != "" && p.Network != r.state.Binding,
 	}, now.UnixMilli())
 	switch outcome {
 	case session.Reuse, session.BindingMiss:

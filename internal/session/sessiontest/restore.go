@@ -67,7 +67,7 @@ func testRestore(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		c := f.checkpoint(f.turned(), 7, clientA, 2*time.Hour, 2*time.Hour)
 		want := c
-		want.Generation, want.TurnedAt, want.Attempt = 12, time.Time{}, ""
+		want.Generation, want.TurnedAt, want.Attempt, want.RotatedBy = 12, time.Time{}, "", ""
 		want.LastUsedAt = f.clock.Now()
 		f.wantRestored(f.restore(c, 12), f.restored(want))
 		f.expect(present(c, 12, clientB), session.Unchanged)
@@ -89,6 +89,7 @@ func testRestore(t *testing.T, open Open) {
 		c := f.checkpoint(s, 8, clientA, 5*time.Minute, 4*time.Minute)
 		want := c
 		want.Generation, want.TurnedAt, want.Attempt, want.LastUsedAt = 9, time.Time{}, "", f.clock.Now()
+		want.RotatedBy = ""
 		f.wantRestored(f.restore(c, 9), f.restored(want))
 	})
 	t.Run("adopts above the hot state", func(t *testing.T) {
@@ -99,6 +100,7 @@ func testRestore(t *testing.T, open Open) {
 		c := f.checkpoint(s, 2, serverB, time.Hour, time.Hour)
 		want := s
 		want.Generation, want.TurnedAt, want.Attempt, want.LastUsedAt = 6, time.Time{}, "", f.clock.Now()
+		want.RotatedBy = ""
 		want = f.restored(want)
 		got := f.restore(c, 6)
 		got.IPAddress, got.UserAgent = want.IPAddress, want.UserAgent // who used it is not known
@@ -171,6 +173,24 @@ func testRestore(t *testing.T, open Open) {
 		want := s
 		want.Held, want.RecoveredAt = true, f.clock.Now()
 		f.wantRestored(f.restore(c, 0), want)
+	})
+	t.Run("the grace is the session's own, not the checkpoint's", func(t *testing.T) {
+		f := newFixture(t, open)
+		s := f.turned()
+		s.Grace = 20 * time.Second
+		f.create(s)
+		c := f.checkpoint(s, 8, serverB, 0, 0)
+		c.Grace = 2 * time.Second
+		if got := f.restore(c, 9).Grace; got != s.Grace {
+			t.Errorf("grace after a lift: got %s, want %s", got, s.Grace)
+		}
+	})
+	t.Run("the grace of a rebuilt session is the checkpoint's", func(t *testing.T) {
+		f := newFixture(t, open)
+		c := f.checkpoint(f.turned(), 7, serverB, 25*time.Second, 25*time.Second)
+		c.Grace = 30 * time.Second
+		f.wantRestored(f.restore(c, 0), f.restored(c))
+		f.expect(present(c, 6, serverA), session.Replayed)
 	})
 	t.Run("the hold survives an adoption", func(t *testing.T) {
 		f := newFixture(t, open)

@@ -15,6 +15,7 @@ type effect int
 const (
 	nothing effect = iota
 	touches        // last use, and the hold when a client's attempt came
+	follows        // that, and one more generation that somebody else followed
 	turns          // that, and one generation more
 	ends           // a tombstone
 )
@@ -31,6 +32,7 @@ type rotateCase struct {
 	with    func(*session.Presented) // the rest of what is presented
 	want    session.Outcome
 	effect  effect
+	shared  bool
 }
 
 // run plays the case and compares what the store says and what it keeps.
@@ -50,6 +52,9 @@ func (c rotateCase) run(t *testing.T, open Open) {
 		c.with(&p)
 	}
 	v := f.expect(p, c.want)
+	if v.Shared != c.shared {
+		t.Errorf("shared: got %t, want %t", v.Shared, c.shared)
+	}
 	want := f.after(s, p, c.effect)
 	if c.effect == ends {
 		if v.State.ID != s.ID || v.State.UserID != s.UserID || !v.State.ExpiresAt.Equal(s.ExpiresAt) {
@@ -65,10 +70,8 @@ func (c rotateCase) run(t *testing.T, open Open) {
 }
 
 func reasonOf(o session.Outcome) session.Reason {
-	if o == session.BindingMiss {
-		return session.ReasonBinding
-	}
-	return session.ReasonReuse
+	reason, _ := o.Ends()
+	return reason
 }
 
 // after is the session after an effect that happens now.
@@ -76,13 +79,20 @@ func (f *fixture) after(s session.State, p session.Presented, e effect) session.
 	now := f.clock.Now()
 	if e == turns {
 		s.Generation, s.TurnedAt, s.Attempt = s.Generation+1, now, p.Attempt
+		s.IPAddress, s.UserAgent, s.RotatedBy = p.IPAddress, p.UserAgent, ""
+		if !p.Attempt.FromClient() {
+			s.RotatedBy = p.Mark()
+		}
 		s.IdleExpiresAt = now.Add(f.policy.Idle)
 		if s.ExpiresAt.Before(s.IdleExpiresAt) {
 			s.IdleExpiresAt = s.ExpiresAt
 		}
 	}
-	if e == turns || e == touches {
-		s.LastUsedAt, s.IPAddress, s.UserAgent = now, p.IPAddress, p.UserAgent
+	if e == follows {
+		s.Followed, s.Follows = s.Generation, s.Follows+1
+	}
+	if e == turns || e == touches || e == follows {
+		s.LastUsedAt = now
 		s.Held = s.Held || p.Attempt.FromClient()
 	}
 	return s
@@ -92,15 +102,32 @@ func (f *fixture) after(s session.State, p session.Presented, e effect) session.
 func held(s *session.State)        { s.Held = true }
 func byClientA(s *session.State)   { s.Attempt, s.Held = clientA, true }
 func unknownTurn(s *session.State) { s.TurnedAt, s.Attempt = time.Time{}, "" }
-func bound(s *session.State)       { s.Binding = "192.0.2.1" }
-func noGrace(p *session.Policy)    { p.Grace = 0 }
+func bound(s *session.State)       { s.Binding = here }
+func noGrace(s *session.State)     { s.Grace = 0 }
 func noRetry(p *session.Policy)    { p.Retry = 0 }
-func noWindows(p *session.Policy)  { p.Grace, p.Retry = 0, 0 }
 func shortRetry(p *session.Policy) { p.Retry = 3 * time.Second }
-func elsewhere(p *session.Presented) {
-	p.Binding = "203.0.113.9"
-}
+func strict(p *session.Policy)     { p.RequireAttempt = true }
+func endShared(p *session.Policy)  { p.EndShared = true }
+
+func elsewhere(p *session.Presented)   { p.Network = "203.0.113.9" }
+func nowhere(p *session.Presented)     { p.Network = "" }
+func otherAgent(p *session.Presented)  { p.UserAgent = "agent/2" }
+func accessOnly(p *session.Presented)  { p.AccessOnly = true }
 func wrongSecret(p *session.Presented) { p.SecretHash[0] ^= 1 }
+
+// followed is a session of which somebody else replayed so many generations in a
+// row, up to the one before this.
+func followed(times uint64) func(*session.State) {
+	return func(s *session.State) { s.Followed, s.Follows = s.Generation-1, times }
+}
+
+func both(changes ...func(*session.Presented)) func(*session.Presented) {
+	return func(p *session.Presented) {
+		for _, change := range changes {
+			change(p)
+		}
+	}
+}
 
 func idleIn(d time.Duration) func(*session.State) {
 	return func(s *session.State) { s.IdleExpiresAt = s.TurnedAt.Add(d) }
@@ -132,7 +159,7 @@ func testRotate(t *testing.T, open Open) {
 		{name: "unchanged with a client attempt holds", age: ms, present: 5, by: clientA, want: session.Unchanged, effect: touches},
 		{name: "a turn with a client attempt holds", age: grace + ms, present: 5, by: clientA, want: session.Rotated, effect: turns},
 		{name: "a held session turns with a client attempt", given: held, age: grace + ms, present: 5, by: clientA, want: session.Rotated, effect: turns},
-		{name: "grace 0 turns within the same millisecond", policy: noGrace, present: 5, by: serverB, want: session.Rotated, effect: turns},
+		{name: "grace 0 turns within the same millisecond", given: noGrace, present: 5, by: serverB, want: session.Rotated, effect: turns},
 		{name: "an unknown turn is long ago", given: unknownTurn, present: 5, by: serverB, want: session.Rotated, effect: turns},
 		{name: "a turn slides idle expiry no further than absolute expiry", given: expiresIn(40 * time.Minute), age: 30 * time.Minute, present: 5, by: serverB, want: session.Rotated, effect: turns},
 		{name: "one millisecond before absolute expiry still turns", given: expiresIn(time.Minute), age: time.Minute - ms, present: 5, by: serverB, want: session.Rotated, effect: turns},
@@ -143,15 +170,15 @@ func testRotate(t *testing.T, open Open) {
 		{name: "previous with a client attempt is replayed and holds", age: ms, present: 4, by: clientB, want: session.Replayed, effect: touches},
 		{name: "previous a millisecond after the grace is reuse", age: grace + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
 		{name: "previous with a client attempt after the grace is reuse", age: grace + ms, present: 4, by: clientB, want: session.Reuse, effect: ends},
-		{name: "grace 0 replays nothing within the same millisecond", policy: noGrace, present: 4, by: serverB, want: session.Reuse, effect: ends},
+		{name: "grace 0 replays nothing within the same millisecond", given: noGrace, present: 4, by: serverB, want: session.Reuse, effect: ends},
 		{name: "previous of an unknown turn is reuse", given: unknownTurn, present: 4, by: serverB, want: session.Reuse, effect: ends},
 
 		// rule 9: the request that turned, once more
 		{name: "the server's attempt again is retried", present: 4, by: serverA, want: session.Retried, effect: touches},
 		{name: "the server's attempt again at any age", age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
 		{name: "the server's attempt again after the retry window", policy: shortRetry, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
-		{name: "the server's attempt again without windows", policy: noWindows, present: 4, by: serverA, want: session.Retried, effect: touches},
-		{name: "the server's attempt again without windows, later", policy: noWindows, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
+		{name: "the server's attempt again without windows", given: noGrace, policy: noRetry, present: 4, by: serverA, want: session.Retried, effect: touches},
+		{name: "the server's attempt again without windows, later", given: noGrace, policy: noRetry, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
 
 		// rule 9: turned by a client's attempt
 		{name: "the client's attempt again is retried", given: byClientA, present: 4, by: clientA, want: session.Retried, effect: touches},
@@ -161,12 +188,12 @@ func testRotate(t *testing.T, open Open) {
 		{name: "the client's attempt after the grace, without a retry window, is reuse", given: byClientA, policy: noRetry, age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
 		{name: "the grace counts where the retry window is shorter", given: byClientA, policy: shortRetry, age: grace, present: 4, by: clientA, want: session.Retried, effect: touches},
 		{name: "after both windows the client's attempt is reuse", given: byClientA, policy: shortRetry, age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
-		{name: "the client's attempt within the retry window, grace 0", given: byClientA, policy: noGrace, age: retry, present: 4, by: clientA, want: session.Retried, effect: touches},
-		{name: "the client's attempt without windows is reuse", given: byClientA, policy: noWindows, age: ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
+		{name: "the client's attempt within the retry window, grace 0", given: all(byClientA, noGrace), age: retry, present: 4, by: clientA, want: session.Retried, effect: touches},
+		{name: "the client's attempt without windows is reuse", given: all(byClientA, noGrace), policy: noRetry, age: ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
 		{name: "another client attempt at once is contended", given: byClientA, present: 4, by: clientB, want: session.Contended},
 		{name: "another client attempt exactly at the grace is contended", given: byClientA, age: grace, present: 4, by: clientB, want: session.Contended},
 		{name: "another client attempt after the grace is reuse", given: byClientA, age: grace + ms, present: 4, by: clientB, want: session.Reuse, effect: ends},
-		{name: "another client attempt within the same millisecond, grace 0, is reuse", given: byClientA, policy: noGrace, present: 4, by: clientB, want: session.Reuse, effect: ends},
+		{name: "another client attempt within the same millisecond, grace 0, is reuse", given: all(byClientA, noGrace), present: 4, by: clientB, want: session.Reuse, effect: ends},
 		{name: "contended without hold too", given: func(s *session.State) { s.Attempt = clientA }, age: ms, present: 4, by: serverB, want: session.Contended},
 
 		// rules 1 to 8
@@ -177,12 +204,63 @@ func testRotate(t *testing.T, open Open) {
 		{name: "two behind with the attempt of the turn is reuse", present: 3, by: serverA, want: session.Reuse, effect: ends},
 		{name: "far behind is reuse", age: retry, present: 1, by: clientB, want: session.Reuse, effect: ends},
 		{name: "another network ends a bound session", given: bound, present: 5, by: serverB, with: elsewhere, want: session.BindingMiss, effect: ends},
-		{name: "the same network is fine", given: bound, present: 5, by: serverB, with: func(p *session.Presented) { p.Binding = "192.0.2.1" }, want: session.Unchanged, effect: touches},
-		{name: "no network given skips the check", given: bound, present: 5, by: serverB, want: session.Unchanged, effect: touches},
+		{name: "the same network is fine", given: bound, present: 5, by: serverB, want: session.Unchanged, effect: touches},
+		{name: "a network that is not known ends a bound session", given: bound, present: 5, by: serverB, with: nowhere, want: session.BindingMiss, effect: ends},
 		{name: "a session that is not bound skips the check", present: 5, by: serverB, with: elsewhere, want: session.Unchanged, effect: touches},
 		{name: "held: current without client attempt", given: held, age: grace + ms, present: 5, by: serverB, want: session.AttemptRequired},
 		{name: "held: current within the grace without client attempt", given: held, present: 5, by: serverB, want: session.AttemptRequired},
 		{name: "held: previous within the grace without client attempt", given: held, present: 4, by: serverB, want: session.AttemptRequired},
+
+		// the grace is the session's own
+		{name: "a longer grace of the session's own", given: func(s *session.State) { s.Grace = 30 * time.Second }, age: 30 * time.Second, present: 4, by: serverB, want: session.Replayed, effect: touches},
+		{name: "a shorter grace of the session's own", given: func(s *session.State) { s.Grace = 2 * time.Second }, age: 2*time.Second + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
+		{name: "no grace of the session's own", given: noGrace, age: ms, present: 5, by: serverB, want: session.Rotated, effect: turns},
+
+		// a policy that requires attempt ids
+		{name: "required: current without client attempt", policy: strict, age: grace + ms, present: 5, by: serverB, want: session.AttemptRequired},
+		{name: "required: previous within the grace without client attempt", policy: strict, present: 4, by: serverB, want: session.AttemptRequired},
+		{name: "required: older without client attempt is reuse", policy: strict, present: 3, by: serverB, want: session.Reuse, effect: ends},
+		{name: "required: current with a client attempt turns", policy: strict, age: grace + ms, present: 5, by: clientB, want: session.Rotated, effect: turns},
+
+		// one attempt id, one turn
+		{name: "the client's attempt of the turn within the grace is unchanged", given: byClientA, age: grace, present: 5, by: clientA, want: session.Unchanged, effect: touches},
+		{name: "the client's attempt of the turn after the grace was used", given: byClientA, age: grace + ms, present: 5, by: clientA, want: session.AttemptUsed},
+		{name: "the client's attempt of the turn, grace 0, was used", given: all(byClientA, noGrace), present: 5, by: clientA, want: session.AttemptUsed},
+		{name: "another client attempt turns", given: byClientA, age: grace + ms, present: 5, by: clientB, want: session.Rotated, effect: turns},
+
+		// an access token and nothing else
+		{name: "access only: current within the grace", present: 5, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: current after the grace", age: grace + ms, present: 5, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: current with a client attempt", age: grace + ms, present: 5, by: clientB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: current with a used attempt", given: byClientA, age: grace + ms, present: 5, by: clientA, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: current, held", given: held, age: grace + ms, present: 5, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: attempt ids required", policy: strict, age: grace + ms, present: 5, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: previous within the grace", age: grace, present: 4, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: previous within the grace, turned by a client's attempt", given: byClientA, age: grace, present: 4, by: serverB, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: previous within the grace from elsewhere follows nobody", given: followed(2), age: ms, present: 4, by: serverB, with: both(accessOnly, elsewhere), want: session.AccessOnly},
+		{name: "access only: previous after the grace is reuse", age: grace + ms, present: 4, by: serverB, with: accessOnly, want: session.Reuse, effect: ends},
+		{name: "access only: previous after the grace, turned by a client's attempt, is contended", given: byClientA, age: retry, present: 4, by: serverB, with: accessOnly, want: session.Contended},
+		{name: "access only: previous after the grace with that attempt", given: byClientA, age: retry, present: 4, by: clientA, with: accessOnly, want: session.AccessOnly},
+		{name: "access only: previous after the retry window is reuse", given: byClientA, age: retry + ms, present: 4, by: serverB, with: accessOnly, want: session.Reuse, effect: ends},
+		{name: "access only: older is reuse", present: 3, by: serverB, with: accessOnly, want: session.Reuse, effect: ends},
+		{name: "access only: ahead", present: 6, by: serverB, with: accessOnly, want: session.Ahead},
+		{name: "access only: another secret is forged", present: 5, by: serverB, with: both(accessOnly, wrongSecret), want: session.Forged},
+		{name: "access only: another network ends a bound session", given: bound, present: 5, by: serverB, with: both(accessOnly, elsewhere), want: session.BindingMiss, effect: ends},
+		{name: "access only: idle expiry reached", age: idle, present: 5, by: serverB, with: accessOnly, want: session.Expired},
+		{name: "access only: absolute expiry reached", given: expiresIn(time.Minute), age: time.Minute, present: 5, by: serverB, with: accessOnly, want: session.Expired},
+
+		// rule 12: two presenters
+		{name: "a replay from another network is counted", age: ms, present: 4, by: serverB, with: elsewhere, want: session.Replayed, effect: follows},
+		{name: "a replay by another agent is counted", age: ms, present: 4, by: serverB, with: otherAgent, want: session.Replayed, effect: follows},
+		{name: "a second in a row is counted", given: followed(1), age: ms, present: 4, by: serverB, with: elsewhere, want: session.Replayed, effect: follows},
+		{name: "a third in a row is shared", given: followed(2), age: ms, present: 4, by: serverB, with: elsewhere, want: session.Replayed, effect: follows, shared: true},
+		{name: "a fourth in a row is shared", given: followed(3), age: ms, present: 4, by: serverB, with: otherAgent, want: session.Replayed, effect: follows, shared: true},
+		{name: "the same presenter is not counted", given: followed(2), age: ms, present: 4, by: serverB, want: session.Replayed, effect: touches},
+		{name: "a shared session ends where the policy says so", given: followed(2), policy: endShared, age: ms, present: 4, by: serverB, with: elsewhere, want: session.Shared, effect: ends, shared: true},
+		{name: "a second in a row ends nothing", given: followed(1), policy: endShared, age: ms, present: 4, by: serverB, with: elsewhere, want: session.Replayed, effect: follows},
+		{name: "a turn by nobody known is not counted", given: all(followed(2), func(s *session.State) { s.RotatedBy = "" }), age: ms, present: 4, by: serverB, with: elsewhere, want: session.Replayed, effect: touches},
+		{name: "a retry from elsewhere is not counted", given: all(byClientA, followed(2)), age: ms, present: 4, by: clientA, with: elsewhere, want: session.Retried, effect: touches},
+		{name: "shared but idle is expired", given: all(followed(2), idleIn(5*time.Second)), age: 5 * time.Second, present: 4, by: serverB, with: elsewhere, want: session.Expired},
 
 		// rules 3 and 11
 		{name: "absolute expiry reached", given: expiresIn(time.Minute), age: time.Minute, present: 5, by: serverB, want: session.Expired},
@@ -238,7 +316,7 @@ func testOrder(t *testing.T, open Open) {
 		{name: "4 before 5: another secret and ahead", present: 9, by: serverB, with: wrongSecret, want: session.Forged},
 		{name: "4 before 6: another secret and stale", present: 2, by: serverB, with: wrongSecret, want: session.Forged},
 		{name: "4 before 7: another secret and another network", given: bound, present: 5, by: serverB,
-			with: func(p *session.Presented) { wrongSecret(p); elsewhere(p) }, want: session.Forged},
+			with: both(wrongSecret, elsewhere), want: session.Forged},
 		{name: "4 before 8: another secret and held", given: held, present: 5, by: serverB, with: wrongSecret, want: session.Forged},
 		{name: "4 before 9: another secret and spent", age: grace + ms, present: 4, by: serverB, with: wrongSecret, want: session.Forged},
 		{name: "4 before 11: another secret and idle", age: idle, present: 5, by: serverB, with: wrongSecret, want: session.Forged},
@@ -280,7 +358,7 @@ func testOrder(t *testing.T, open Open) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, open)
 			s := f.turned()
-			s.Binding = "192.0.2.1"
+			bound(&s)
 			f.create(s)
 			f.revoke(s, session.ReasonRole)
 			p := present(s, 5, serverB)

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) session.Sto
 		{"Rotate", testRotate},
 		{"Order", testOrder},
 		{"Chain", testChain},
+		{"Shared", testShared},
 		{"Recovery", testRecovery},
 		{"Restore", testRestore},
 		{"Revoke", testRevoke},
@@ -111,9 +112,10 @@ func (f *fixture) state() session.State {
 			ID: id, UserID: f.user, Delivery: session.DeliveryCookie,
 			CreatedAt: now, LastUsedAt: now,
 			IdleExpiresAt: now.Add(f.policy.Idle), ExpiresAt: now.Add(f.policy.Absolute),
-			DeviceName: "Ada's phone", UserAgent: "agent/1", IPAddress: "192.0.2.1",
+			DeviceName: "Ada's phone", UserAgent: "agent/1", IPAddress: here,
 		},
 		Role: "USER", SecretHash: sha256.Sum256(id[:]), Generation: 1,
+		Grace: f.policy.Grace,
 	}
 }
 
@@ -122,14 +124,19 @@ func (f *fixture) turned() session.State {
 	s := f.state()
 	s.CreatedAt = s.CreatedAt.Add(-time.Hour)
 	s.Generation, s.TurnedAt, s.Attempt = 5, f.clock.Now(), serverA
+	s.RotatedBy = present(s, 4, serverA).Mark()
 	return s
 }
 
-// present is generation g of s, from another address than before.
+// here is the network of logins and, where a case does not say otherwise, of refreshes.
+const here = "192.0.2.1"
+
+// present is generation g of s, from the network and by the agent of its login;
+// the address differs, so that it can be told what was recorded.
 func present(s session.State, g uint64, attempt session.Attempt) session.Presented {
 	return session.Presented{
 		UserID: s.UserID, SessionID: s.ID, SecretHash: s.SecretHash, Generation: g,
-		Attempt: attempt, IPAddress: "198.51.100.7", UserAgent: "agent/2",
+		Attempt: attempt, Network: here, IPAddress: "198.51.100.7", UserAgent: "agent/1",
 	}
 }
 
