@@ -38,6 +38,8 @@ type serverFlags struct {
 	RetryWindow    string `env:"PAWL_RETRY_WINDOW" placeholder:"24h" help:"The same attemptId is answered this long after the turn, 0s to the idle lifetime. Default: 24h, or the idle lifetime where that is shorter."`
 	SessionCap     string `env:"PAWL_SESSION_CAP" default:"20" placeholder:"20" help:"Live sessions per user, 1 to 1000. Default: 20."`
 	RefreshBinding string `env:"PAWL_REFRESH_BINDING" default:"none" placeholder:"none" help:"none, or ip: a refresh from another IPv4 address or IPv6 /64 ends the session. Default: none."`
+	RequireAttempt string `env:"PAWL_REQUIRE_ATTEMPT" default:"off" placeholder:"on|off" help:"Refuse refreshes without an attemptId. Default: off."`
+	SharedSession  string `env:"PAWL_SHARED_SESSION" default:"warn" placeholder:"warn|end" help:"What happens to a session that two clients refresh in turns: warn records session.shared, end ends it too. Default: warn."`
 	Leeway         string `env:"PAWL_LEEWAY" default:"15s" placeholder:"15s" help:"Clock difference allowed to an access token, 0s to 60s. Default: 15s."`
 
 	Argon2Memory         string `name:"argon2-memory" env:"PAWL_ARGON2_MEMORY" default:"19456" placeholder:"KIB" help:"Memory of a password hash in KiB. Default: 19456."`
@@ -187,6 +189,9 @@ func (f *serverFlags) policy(r *reader, l limits) session.Policy {
 		Grace:    r.duration("PAWL_REUSE_GRACE", f.ReuseGrace, 0, time.Minute),
 		Cap:      r.number("PAWL_SESSION_CAP", f.SessionCap, 1, 1000),
 		BindIP:   oneOf(r, "PAWL_REFRESH_BINDING", f.RefreshBinding, choices[bool]{{"none", false}, {"ip", true}}),
+
+		RequireAttempt: oneOf(r, "PAWL_REQUIRE_ATTEMPT", f.RequireAttempt, onOff),
+		EndShared:      oneOf(r, "PAWL_SHARED_SESSION", f.SharedSession, choices[bool]{{"warn", false}, {"end", true}}),
 	}
 	if r.good("PAWL_IDLE_TTL", "PAWL_ABSOLUTE_TTL") && p.Idle > p.Absolute {
 		r.refuse("PAWL_IDLE_TTL", "must not be longer than PAWL_ABSOLUTE_TTL")

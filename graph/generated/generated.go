@@ -268,7 +268,9 @@ type Mutation {
   Errors: ` + "`" + `REFRESH_TOKEN_INVALID` + "`" + ` (with a ` + "`" + `reason` + "`" + `) and ` + "`" + `REFRESH_TOKEN_REUSED` + "`" + ` are final: sign in
   again. ` + "`" + `SESSION_CHANGED` + "`" + `: another tab signed in anew; start over from its session.
   ` + "`" + `UNAVAILABLE` + "`" + ` and ` + "`" + `RATE_LIMITED` + "`" + `: repeat the same request after ` + "`" + `retryAfter` + "`" + ` seconds, with the
-  same token and the same ` + "`" + `attemptId` + "`" + `. ` + "`" + `CROSS_ORIGIN_REQUEST` + "`" + `: the page may not use this channel.
+  same token and the same ` + "`" + `attemptId` + "`" + `. ` + "`" + `BAD_USER_INPUT` + "`" + ` with the field ` + "`" + `attemptId` + "`" + `: it is missing
+  where one is needed, or was used before; make a new one and send again.
+  ` + "`" + `CROSS_ORIGIN_REQUEST` + "`" + `: the page may not use this channel.
   ` + "`" + `BAD_REQUEST` + "`" + `: more than one refresh token came along. A failed refresh never touches the
   cookie, and is never ` + "`" + `UNAUTHENTICATED` + "`" + `, so a client that refreshes on that code cannot loop.
   """
@@ -352,17 +354,23 @@ type Session {
   current: Boolean!
   "When the user signed in."
   createdAt: DateTime!
-  "When it was last refreshed, or when the user signed in."
+  """
+  When it was last refreshed, or when the user signed in; rounded down to five minutes, so that
+  nobody who watches it can tell a refresh when it happens.
+  """
   lastUsedAt: DateTime!
-  "When it ends unless it is refreshed before; moves on with refreshes, never past ` + "`" + `expiresAt` + "`" + `."
+  """
+  When it ends unless it is refreshed before; moves on with refreshes, never past ` + "`" + `expiresAt` + "`" + `.
+  Rounded down to five minutes, like ` + "`" + `lastUsedAt` + "`" + `.
+  """
   idleExpiresAt: DateTime!
   "When it ends at the latest; it never moves."
   expiresAt: DateTime!
   "How the client called itself at login, if it did."
   deviceName: String
-  "The ` + "`" + `User-Agent` + "`" + ` of the last use, if there was one."
+  "The ` + "`" + `User-Agent` + "`" + ` of the refresh that last replaced the refresh token, or of the login."
   userAgent: String
-  "The network address of the last use, if it is known."
+  "The network address of that request, if it is known."
   ipAddress: String
   "How the session's refresh token travels; fixed at login."
   delivery: RefreshTokenDelivery!
@@ -454,8 +462,10 @@ input RefreshTokenInput {
   """
   A random id (22 to 64 characters of ` + "`" + `A-Z a-z 0-9 - . _ ~` + "`" + `) that the client makes anew for each
   refresh it wants, stores **before** it sends the request, and repeats until an answer came. It
-  makes a lost answer harmless for a day. Once a session was refreshed with one, it must always
-  come with one: without it is ` + "`" + `BAD_USER_INPUT` + "`" + ` then.
+  makes a lost answer harmless for a day, and keeps a copied refresh token from following its
+  owner. Once a session was refreshed with one, it must always come with one (on some servers from
+  the first refresh on): without it is ` + "`" + `BAD_USER_INPUT` + "`" + ` then, and so is one that made an earlier
+  refresh.
   """
   attemptId: ID
   """
@@ -463,6 +473,14 @@ input RefreshTokenInput {
   nothing is refreshed and the answer is ` + "`" + `SESSION_CHANGED` + "`" + `.
   """
   sessionId: ID
+  """
+  ` + "`" + `false` + "`" + ` asks for an access token and nothing else, for the newest refresh token, or the one before
+  within the reuse grace: nothing is replaced, no cookie is set, the session's idle time goes on, and
+  no ` + "`" + `attemptId` + "`" + ` is needed. It is for servers that render pages with their visitor's cookie and
+  cannot be sure that a ` + "`" + `Set-Cookie` + "`" + ` reaches the browser. A token that was replaced longer ago is
+  judged as ever.
+  """
+  rotate: Boolean! = true
 }
 
 """
@@ -473,7 +491,7 @@ type RefreshTokenPayload {
   accessToken: AccessToken!
   """
   The refresh token to use from now on, the same as before when ` + "`" + `rotated` + "`" + ` is false. Null for a
-  ` + "`" + `COOKIE` + "`" + ` session.
+  ` + "`" + `COOKIE` + "`" + ` session, and where no rotation was asked for.
   """
   refreshToken: String
   """
@@ -2367,7 +2385,7 @@ func (ec *executionContext) _Session_lastUsedAt(ctx context.Context, field graph
 			return ec.fieldContext_Session_lastUsedAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.LastUsedAt, nil
+			return obj.CoarseLastUsedAt(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
@@ -2378,7 +2396,7 @@ func (ec *executionContext) _Session_lastUsedAt(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_Session_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Session", field, false, false, "DateTime")
+	return graphql.NewScalarFieldContext("Session", field, true, false, "DateTime")
 }
 
 func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
@@ -2390,7 +2408,7 @@ func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field gr
 			return ec.fieldContext_Session_idleExpiresAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.IdleExpiresAt, nil
+			return obj.CoarseIdleExpiresAt(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
@@ -2401,7 +2419,7 @@ func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field gr
 	)
 }
 func (ec *executionContext) fieldContext_Session_idleExpiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Session", field, false, false, "DateTime")
+	return graphql.NewScalarFieldContext("Session", field, true, false, "DateTime")
 }
 
 func (ec *executionContext) _Session_expiresAt(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
@@ -3952,7 +3970,11 @@ func (ec *executionContext) unmarshalInputRefreshTokenInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"refreshToken", "attemptId", "sessionId"}
+	if _, present := asMap["rotate"]; !present {
+		asMap["rotate"] = true
+	}
+
+	fieldsInOrder := [...]string{"refreshToken", "attemptId", "sessionId", "rotate"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -3980,6 +4002,13 @@ func (ec *executionContext) unmarshalInputRefreshTokenInput(ctx context.Context,
 				return it, err
 			}
 			it.SessionID = data
+		case "rotate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rotate"))
+			data, err := ec.unmarshalNBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rotate = data
 		}
 	}
 	return it, nil
@@ -5303,6 +5332,24 @@ func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (
 func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.SelectionSet, v bool) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalBoolean(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Boolean!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNBoolean2ᚖbool(ctx context.Context, v any) (*bool, error) {
+	res, err := graphql.UnmarshalBoolean(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBoolean2ᚖbool(ctx context.Context, sel ast.SelectionSet, v *bool) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Boolean!")
+		return graphql.Null
+	}
+	_ = sel
+	res := graphql.MarshalBoolean(*v)
 	if res == graphql.Null {
 		graphql.AddInvalidNullFromMarshaler(ctx, "Boolean!")
 	}

@@ -16,6 +16,7 @@ const (
 	SessionExpired         Name = "session.expired"
 	SessionRecovered       Name = "session.recovered"        // the hot state had lost writes
 	SessionReuseDetected   Name = "session.reuse_detected"   // a spent refresh token came back
+	SessionShared          Name = "session.shared"           // two presenters follow each other's refreshes
 	SessionBindingMismatch Name = "session.binding_mismatch" // a token came from elsewhere than it may
 	SessionTokenForged     Name = "session.token_forged"     // a refresh key is known to somebody else
 
@@ -54,7 +55,7 @@ func Names() []Name {
 	return []Name{
 		LoginSucceeded, LoginFailed, LoginThrottled, LoginOverloaded,
 		SessionCreated, SessionRevoked, SessionEvicted, SessionExpired, SessionRecovered,
-		SessionReuseDetected, SessionBindingMismatch, SessionTokenForged,
+		SessionReuseDetected, SessionShared, SessionBindingMismatch, SessionTokenForged,
 		PasswordChanged, UserAdded, UsersImported, UserDisabled, UserEnabled, UserDeleted, UserRoleChanged, UserUnlocked,
 		KeyPublished, KeyActivated, KeyRetired, KeyRevoked,
 		RequestCrossOriginRejected, RequestOperationLimit,
@@ -78,7 +79,7 @@ func (n Name) Severity() Severity {
 	switch n {
 	case SessionReuseDetected, SessionTokenForged, AccessFailOpen, ConfigRefused, KeyRevoked:
 		return Critical
-	case LoginThrottled, LoginOverloaded, SessionRecovered, SessionBindingMismatch, UserRoleChanged,
+	case LoginThrottled, LoginOverloaded, SessionRecovered, SessionShared, SessionBindingMismatch, UserRoleChanged,
 		RequestCrossOriginRejected, RequestOperationLimit, StoreUnavailable, FeedStale, FeedReset:
 		return Warning
 	}

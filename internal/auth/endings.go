@@ -199,6 +199,8 @@ func (e *endings) tell(by audit.Event, userID uuid.UUID, ends []session.End) {
 		switch end.Reason {
 		case session.ReasonReuse:
 			event.Name = audit.SessionReuseDetected
+		case session.ReasonShared:
+			event.Name, event.Details = audit.SessionShared, map[string]string{"ended": "true"}
 		case session.ReasonBinding:
 			event.Name = audit.SessionBindingMismatch
 		case session.ReasonEvicted:

@@ -62,7 +62,7 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		return s.refused(c, tok, session.Tombstone)
 	}
 
-	p := s.present(c, keys, tok, in.AttemptID)
+	p := s.present(c, keys, tok, in)
 	verdict, err := s.Store.Rotate(ctx, p, s.Policy)
 	recovered := false
 	if err == nil && (verdict.Outcome == session.Missing || verdict.Outcome == session.Ahead) {
@@ -73,9 +73,9 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		return nil, session.Unavailable, s.unavailable("refresh", err)
 	}
 	switch verdict.Outcome {
-	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
+	case session.Rotated, session.Unchanged, session.Replayed, session.Retried, session.AccessOnly:
 		return s.grant(c, keys, tok, p, verdict, recovered)
-	case session.Reuse, session.BindingMiss:
+	case session.Reuse, session.BindingMiss, session.Shared:
 		s.theft(ctx, c, verdict)
 	case session.Tombstone:
 		if verdict.Reason == session.ReasonUnknown {
@@ -87,17 +87,17 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 }
 
 // present is the token as the store judges it.
-func (s *Service) present(c Caller, keys *Keys, tok session.Token, attemptID *secret.Text) session.Presented {
+func (s *Service) present(c Caller, keys *Keys, tok session.Token, in *RefreshTokenInput) session.Presented {
 	p := session.Presented{
 		UserID: tok.UserID, SessionID: tok.SessionID,
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation,
-		Binding:   s.Policy.Binding(c.Address),
-		IPAddress: c.ipAddress(), UserAgent: c.UserAgent,
+		AccessOnly: in.Rotate != nil && !*in.Rotate,
+		Network:    session.Network(c.Address), IPAddress: c.ipAddress(), UserAgent: c.UserAgent,
 	}
-	if attemptID != nil {
-		p.Attempt = keys.Refresh.ClientAttempt(tok, *attemptID)
+	if in.AttemptID != nil {
+		p.Attempt = keys.Refresh.ClientAttempt(tok, *in.AttemptID)
 	} else {
-		p.Attempt = keys.Refresh.ServerAttempt(tok)
+		p.Attempt = session.ServerAttempt()
 	}
 	return p
 }
@@ -110,17 +110,25 @@ func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Prese
 	}
 	s.log(c, tok, outcome)
 	s.witnessRefresh(c, tok, outcome)
-	s.checkpoints.note(v.State.Checkpoint())
+	if v.Shared {
+		s.shared(c, v)
+	}
+	if v.Outcome != session.AccessOnly || recovered {
+		s.checkpoints.note(v.State.Checkpoint())
+	}
 	access, err := keys.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt, v.State.ExpiresAt)
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: signing an access token: %w", err)
+	}
+	sess := v.State.Session
+	sess.Current = true
+	if v.Outcome == session.AccessOnly {
+		return &RefreshTokenPayload{AccessToken: access, Session: sess}, outcome, nil
 	}
 	refresh, err := keys.Refresh.Mint(tok.Next(v.State.Generation))
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}
-	sess := v.State.Session
-	sess.Current = true
 	return &RefreshTokenPayload{
 		Credential:  Credential{token: refresh, delivery: tok.Delivery},
 		AccessToken: access,
@@ -135,11 +143,29 @@ func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Prese
 // theft makes known that the store ended the session of a token that came back,
 // or came from where it does not belong, and who both were that presented one.
 func (s *Service) theft(ctx context.Context, c Caller, v session.Verdict) {
-	ends := []session.End{{SessionID: v.State.ID, ExpiresAt: v.State.ExpiresAt, Reason: session.Reason(v.Outcome)}}
+	reason, _ := v.Outcome.Ends()
+	ends := []session.End{{SessionID: v.State.ID, ExpiresAt: v.State.ExpiresAt, Reason: reason}}
 	by := c.event()
-	by.Earlier = audit.Presenter{At: v.State.LastUsedAt, Address: v.State.IPAddress, UserAgent: v.State.UserAgent}
+	by.Earlier = lastTurn(v.State)
 	s.endings.tell(by, v.State.UserID, ends)
 	s.endings.end(ctx, v.State.UserID, ends, toLedger)
+}
+
+// shared records that somebody else follows the turns of a session, and who both
+// are. Nothing but attempt ids, or PAWL_SHARED_SESSION=end, keeps the two apart.
+func (s *Service) shared(c Caller, v session.Verdict) {
+	s.Log.Warn("a session is used from two places that follow each other's refreshes: its refresh token was copied, or two clients share it",
+		"session", v.State.ID.String(), "user", v.State.UserID.String(), "address", c.ipAddress(), "earlier", v.State.IPAddress)
+	s.tell(c, audit.Event{Name: audit.SessionShared, UserID: v.State.UserID, SessionID: v.State.ID, Earlier: lastTurn(v.State)})
+}
+
+// lastTurn is who turned a session last, or began it.
+func lastTurn(state session.State) audit.Presenter {
+	at := state.TurnedAt
+	if at.IsZero() {
+		at = state.LastUsedAt
+	}
+	return audit.Presenter{At: at, Address: state.IPAddress, UserAgent: state.UserAgent}
 }
 
 // wrongChannel ends the session of a genuine token that came on the channel it
@@ -191,12 +217,14 @@ func answer(outcome session.Outcome) error {
 		return ErrRefreshUnknown
 	case session.BindingMiss:
 		return ErrRefreshBinding
-	case session.Reuse:
+	case session.Reuse, session.Shared:
 		return ErrRefreshReused
 	case session.SessionChanged:
 		return ErrSessionChanged
 	case session.AttemptRequired:
-		return &InputError{Field: "attemptId", Message: "this session is refreshed with an attemptId; send one, the same until an answer came"}
+		return &InputError{Field: "attemptId", Message: "this refresh needs an attemptId: make one for each refresh, and repeat it until an answer came"}
+	case session.AttemptUsed:
+		return &InputError{Field: "attemptId", Message: "was used for an earlier refresh, which is settled: make a new one for each refresh"}
 	}
 	return fmt.Errorf("%w: %s", ErrUnavailable, outcome)
 }
@@ -205,7 +233,7 @@ func answer(outcome session.Outcome) error {
 func (s *Service) log(c Caller, tok session.Token, outcome session.Outcome) {
 	level, message := s.Log.Debug, "refresh"
 	switch outcome {
-	case session.Reuse, session.BindingMiss:
+	case session.Reuse, session.BindingMiss, session.Shared:
 		level = s.Log.Warn
 	case session.Forged:
 		level, message = s.Log.Error, "refresh with a forged token: a refresh key is known to somebody else"

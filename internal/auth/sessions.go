@@ -51,8 +51,20 @@ func (s *Service) sessions(ctx context.Context, claims *token.Claims, userID uui
 		sess.Current = sess.ID == claims.SessionID
 		list = append(list, sess)
 	}
-	slices.SortStableFunc(list, func(a, b session.Session) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	slices.SortFunc(list, mostRecentlyUsed)
 	return list, nil
+}
+
+// mostRecentlyUsed orders by what users see of the last use: an exact order
+// would tell it too.
+func mostRecentlyUsed(a, b session.Session) int {
+	if c := b.CoarseLastUsedAt().Compare(a.CoarseLastUsedAt()); c != 0 {
+		return c
+	}
+	if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+		return c
+	}
+	return slices.Compare(b.ID[:], a.ID[:])
 }
 
 // overlay is a ledger's session with the newer of both last uses.

@@ -106,9 +106,11 @@ type RefreshTokenInput struct {
 	RefreshToken *secret.Text
 	AttemptID    *secret.Text
 	SessionID    *string
+	Rotate       *bool // false asks for an access token and changes nothing; nil is true
 }
 
-// RefreshTokenPayload is a refreshed session. Rotated says that this call
+// RefreshTokenPayload is a refreshed session; without a credential where no
+// rotation was asked for. Rotated says that this call
 // replaced the refresh token. Unchanged says that the caller presented the newest
 // token: a cookie must not be set again then, because an answer that arrives
 // late would put it in the place of a newer one.
