@@ -9,9 +9,10 @@ import (
 
 type callerKey struct{}
 
-// WithCaller returns a context that carries the caller.
+// WithCaller returns a context for one request of the caller. What its fields
+// read from the stores they read once.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(context.WithValue(ctx, callerKey{}, c), readsKey{}, new(reads))
 }
 
 // CallerFrom is the caller that ctx carries; the zero Caller, who may do

@@ -58,6 +58,7 @@ type hotStore struct {
 	session.Store
 	down  atomic.Bool
 	finds atomic.Int64
+	lists atomic.Int64
 	flush func()
 }
 
@@ -118,6 +119,7 @@ func (h *hotStore) Find(ctx context.Context, userID, sessionID uuid.UUID) (sessi
 }
 
 func (h *hotStore) List(ctx context.Context, userID uuid.UUID) ([]session.State, error) {
+	h.lists.Add(1)
 	if err := h.err(); err != nil {
 		return nil, err
 	}

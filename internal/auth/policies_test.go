@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -60,6 +61,31 @@ func TestServersWithDifferentBinding(t *testing.T) {
 			thief.wants(c.token, auth.ErrRefreshBinding)
 			c.inLedger(true, session.ReasonBinding)
 			w.hot.flush()
+		}
+	})
+}
+
+// A session stays held to attempt ids, also where the store fell back to what it
+// was before and a later checkpoint says otherwise.
+func TestHoldOutlivesALaterCheckpoint(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		before, err := w.hot.Store.Find(w.Context(), w.user.ID, c.id)
+		w.must(err)
+		first := c.token
+		payload, err := c.send(first, "1234567890123456789012")
+		w.must(err)
+		w.hot.flush() // a snapshot of before the refresh comes back
+		_, err = w.hot.Store.Create(w.Context(), before, 20)
+		w.must(err)
+		w.clock.step(time.Second)
+		c.refresh() // the first token, without an attempt id
+		w.svc.Flush(w.Context())
+		w.hot.flush()
+		c.token = handed(payload.Credential)
+		_, err = c.send(c.token, "")
+		if input, ok := errors.AsType[*auth.InputError](err); !ok || input.Field != "attemptId" {
+			t.Errorf("without an attempt id: got %v, want an error about attemptId", err)
 		}
 	})
 }

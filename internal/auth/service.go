@@ -124,6 +124,11 @@ func (s *Service) Ready() bool { return s.caughtUp.Load() && !s.Feed.Current().I
 
 // User is a user's row. An unknown id is user.ErrNotFound.
 func (s *Service) User(ctx context.Context, id uuid.UUID) (user.User, error) {
+	type key struct{ id uuid.UUID }
+	return once(ctx, key{id}, func() (user.User, error) { return s.readUser(ctx, id) })
+}
+
+func (s *Service) readUser(ctx context.Context, id uuid.UUID) (user.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	u, err := s.Users.ByID(ctx, id)

@@ -28,6 +28,11 @@ func (s *Service) UserSessions(ctx context.Context, claims *token.Claims, userID
 // sessions reads the ledger, which is complete, and overlays the last use that
 // the hot state knows.
 func (s *Service) sessions(ctx context.Context, claims *token.Claims, userID uuid.UUID) ([]session.Session, error) {
+	type key struct{ userID uuid.UUID }
+	return once(ctx, key{userID}, func() ([]session.Session, error) { return s.readSessions(ctx, claims, userID) })
+}
+
+func (s *Service) readSessions(ctx context.Context, claims *token.Claims, userID uuid.UUID) ([]session.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	entries, err := s.Ledger.ListByUser(ctx, userID)

@@ -76,6 +76,18 @@ func testRevoke(t *testing.T, open Open) {
 		}
 		f.wantStored(s)
 	})
+	t.Run("an end is remembered for a day", func(t *testing.T) {
+		f := newFixture(t, open)
+		f.policy.Absolute *= 2
+		s, found := f.turned(), f.turned()
+		f.create(s)
+		f.create(found)
+		f.revoke(s, session.ReasonLogout)
+		f.expect(present(found, 1, serverB), session.Reuse)
+		f.clock.Step(24*time.Hour - ms)
+		f.wantEnded(s, session.ReasonLogout)
+		f.wantEnded(found, session.ReasonReuse)
+	})
 	t.Run("no use brings an ended session back", func(t *testing.T) {
 		f := newFixture(t, open)
 		s := f.turned()
