@@ -2,8 +2,6 @@ package bench_test
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,11 +14,10 @@ type growth struct {
 	begin   sample
 	samples []sample
 	ends    float64
-	logins  [][]int64 // of each user until the end of each interval
 }
 
 func newGrowth(l *load, shift time.Duration) *growth {
-	g := &growth{load: l, shift: shift, logins: [][]int64{make([]int64, len(l.users))}}
+	g := &growth{load: l, shift: shift}
 	g.begin = g.measure()
 	return g
 }
@@ -29,11 +26,6 @@ func newGrowth(l *load, shift time.Duration) *growth {
 // are not kept: pools and caches fill.
 func (g *growth) look(keep bool) {
 	g.t.Helper()
-	now := make([]int64, len(g.users))
-	for i := range g.users {
-		now[i] = g.users[i].logins.Load()
-	}
-	g.logins = append(g.logins, now)
 	s := g.measure()
 	g.t.Logf("%+v", s)
 	if keep {
@@ -54,18 +46,11 @@ func (g *growth) pass() {
 	})
 	ctx, client := g.t.Context(), g.redis.Client()
 	pipe := client.Pipeline()
-	for _, key := range client.Keys(ctx, "pawl:{*}:sessions").Val() {
-		for id, value := range client.HGetAll(ctx, key).Val() {
-			parts := strings.Split(value, "\x1f") // T, reason, ended, expires
-			if parts[0] != "T" {
-				continue
-			}
-			ended, err := strconv.ParseInt(parts[2], 10, 64)
-			if err != nil {
-				g.t.Fatalf("a tombstone: %q", value)
-			}
-			parts[2] = strconv.FormatInt(ended-g.shift.Milliseconds(), 10)
-			pipe.HSet(ctx, key, id, strings.Join(parts, "\x1f"))
+	for _, key := range client.Keys(ctx, "pawl:{*}:ended:*").Val() {
+		if left := client.PTTL(ctx, key).Val() - g.shift; left > 0 {
+			pipe.PExpire(ctx, key, left)
+		} else {
+			pipe.Del(ctx, key)
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -88,7 +73,7 @@ func (g *growth) judge() {
 		{"heap after a collection, without the list of ended sessions", func(s sample) float64 { return s.heap }, 1.3, 4 * mib},
 		{"resident memory", func(s sample) float64 { return s.resident }, 1.3, 64 * mib},
 		{"memory of Redis", func(s sample) float64 { return s.used }, 1.3, 2 * mib},
-		{"the largest user in Redis", func(s sample) float64 { return s.largest }, 1.3, tombstoneBytes * keptTombstones},
+		{"the largest user in Redis", func(s sample) float64 { return s.largest }, 1.3, hashBytes},
 	} {
 		var values []float64
 		for _, s := range g.samples {

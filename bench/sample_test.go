@@ -21,11 +21,10 @@ import (
 
 // What the design lets a user and the stream take in Redis.
 const (
-	keptTombstones = 100       // of a user, older than ten minutes
 	nodeEntries    = 100       // the stream is cut by whole nodes
 	tellings       = 3         // of one end: by who ended it, and by checkpoints that find it ended
 	liveBytes      = 700       // of a session in its user's hash
-	tombstoneBytes = 160       // of an ended one
+	tombstoneBytes = 260       // of an ended one, which has a key of its own
 	hashBytes      = 2 << 10   // of the hash itself
 	keyLife        = time.Hour // beyond the longest session
 	streamLife     = 132 * time.Minute
@@ -37,7 +36,7 @@ const (
 // sample is what everything takes while all clients are at rest.
 type sample struct {
 	goroutines, fds, heap, resident float64 // of the server; fds without those to its stores
-	keys, largest, used, stream     float64 // of Redis; largest is the largest user
+	keys, largest, used, stream     float64 // of Redis; keys without tombstones, largest is the largest user
 	redis, postgres                 float64 // connections
 }
 
@@ -53,13 +52,12 @@ func (g *growth) measure() (s sample) {
 	// The list of ended sessions grows for an hour by design.
 	s.heap = m["go_memstats_heap_inuse_bytes"] - setEntryBytes*m["pawl_revocation_set_sessions"]
 	ctx, client := g.t.Context(), g.redis.Client()
-	s.keys = float64(client.DBSize(ctx).Val())
 	s.stream = float64(client.XLen(ctx, stream).Val())
 	info := client.InfoMap(ctx, "clients", "memory")
 	s.redis, _ = strconv.ParseFloat(info.Item("Clients", "connected_clients"), 64)
 	s.redis-- // this test's own
 	s.used, _ = strconv.ParseFloat(info.Item("Memory", "used_memory"), 64)
-	s.largest = g.hashes(ctx, client)
+	s.keys, s.largest = g.hold(ctx, client)
 	g.database(func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&s.postgres)
 	})
@@ -67,8 +65,9 @@ func (g *growth) measure() (s sample) {
 	return s
 }
 
-// hashes holds every key of Redis to its bounds, and returns the largest user's size.
-func (g *growth) hashes(ctx context.Context, client *redis.Client) (largest float64) {
+// hold holds every key of Redis to its bounds, and returns the number of those
+// that are no tombstones, and the largest user's size.
+func (g *growth) hold(ctx context.Context, client *redis.Client) (keys, largest float64) {
 	g.t.Helper()
 	for _, key := range client.Keys(ctx, "*").Val() {
 		ttl, longest := client.PTTL(ctx, key).Val(), 10*time.Minute+keyLife
@@ -78,41 +77,26 @@ func (g *growth) hashes(ctx context.Context, client *redis.Client) (largest floa
 		if ttl <= 0 || ttl > longest {
 			g.t.Errorf("life of %s: got %s, want one, of at most %s", key, ttl, longest)
 		}
-		if !strings.HasSuffix(key, ":sessions") {
+		limit := int64(tombstoneBytes)
+		if !strings.Contains(key, ":ended:") {
+			keys++
+			limit = hashBytes + liveBytes*loadCap
+		}
+		if key == stream {
 			continue
 		}
-		live, ended := 0, 0
-		for _, value := range client.HVals(ctx, key).Val() {
-			if strings.HasPrefix(value, "L") {
-				live++
-			} else {
-				ended++
-			}
-		}
-		most := keptTombstones + g.lately(key)
-		if live > loadCap || ended > most {
-			g.t.Errorf("%s holds %d sessions and %d tombstones, want at most %d and %d", key, live, ended, loadCap, most)
-		}
 		size := client.MemoryUsage(ctx, key, 0).Val()
-		if limit := int64(hashBytes + liveBytes*loadCap + tombstoneBytes*most); size == 0 || size > limit {
+		if size > limit { // 0: it is over by now
 			g.t.Errorf("%s takes %d bytes, want at most %d", key, size, limit)
 		}
-		largest = max(largest, float64(size))
-	}
-	return largest
-}
-
-// lately is how many sessions of a key's user may have ended in the last ten
-// minutes: as many as began in the last three intervals, and what was left.
-func (g *growth) lately(key string) int {
-	for i := range g.users {
-		if strings.Contains(key, g.users[i].id) {
-			n := len(g.logins) - 1
-			return int(g.logins[n][i]-g.logins[max(0, n-3)][i]) + loadCap
+		if strings.HasSuffix(key, ":sessions") {
+			if fields := client.HLen(ctx, key).Val(); fields > loadCap {
+				g.t.Errorf("%s has %d sessions, want at most %d, and no tombstones", key, fields, loadCap)
+			}
+			largest = max(largest, float64(size))
 		}
 	}
-	g.t.Errorf("%s is no user's", key)
-	return 0
+	return keys, largest
 }
 
 // get asks the operator's listener, on a connection of its own.

@@ -119,6 +119,50 @@ func TestRefreshWithBody(t *testing.T) {
 	}
 }
 
+// rotate: false gives an access token and nothing else, on either channel; left
+// out it is true.
+func TestAccessOnly(t *testing.T) {
+	for name, caller := range map[string]auth.Caller{"cookie": page, "body": app} {
+		t.Run(name, func(t *testing.T) {
+			c := newWorld(t).client(caller)
+			c.login("ada@example.com")
+			input := map[string]any{"rotate": false}
+			if caller.BodyAllowed {
+				input["refreshToken"] = c.refresh
+			}
+			for range 2 {
+				got := c.ask(refreshDocument, map[string]any{"i": input})
+				if len(got.Errors) > 0 || got.at("refreshToken.rotated") != false || got.at("refreshToken.refreshToken") != nil ||
+					len(got.header["Set-Cookie"]) != 0 || got.text("refreshToken.session.id") != c.id {
+					t.Fatalf("got %s, cookies %q, want an access token alone", got.raw, got.header["Set-Cookie"])
+				}
+				c.access = got.text("refreshToken.accessToken.token")
+				if me := c.ask("{me{id}}", nil); me.text("me.id") != c.ada.ID.String() {
+					t.Errorf("with the access token: got %s, want the user", me.raw)
+				}
+			}
+			for _, rotate := range []any{true, nil} {
+				c := c.client(caller)
+				c.login("ada@example.com")
+				input := map[string]any{}
+				if caller.BodyAllowed {
+					input["refreshToken"] = c.refresh
+				}
+				if rotate != nil {
+					input["rotate"] = rotate
+				}
+				if got := c.ask(refreshDocument, map[string]any{"i": input}); got.at("refreshToken.rotated") != true {
+					t.Errorf("rotate %v: got %s, want it rotated", rotate, got.raw)
+				}
+			}
+			input["rotate"] = nil
+			if got := c.ask(refreshDocument, map[string]any{"i": input}); got.code() == "" {
+				t.Errorf("rotate null: got %s, want it refused", got.raw)
+			}
+		})
+	}
+}
+
 func TestRefreshWithCookie(t *testing.T) {
 	c := newWorld(t).client(page)
 	c.login("ada@example.com")

@@ -26,7 +26,7 @@ func (e *redisExam) rights(ctx context.Context) (finding, error) {
 	if !found {
 		return finding{}, nil // no slot of a Cluster is here
 	}
-	trial := &redisTrial{server: e.server, user: nobody, stream: "pawl:{" + nobody.String() + "}:doctor"}
+	trial := &redisTrial{server: e.server, user: nobody, id: uuid.New(), stream: "pawl:{" + nobody.String() + "}:doctor"}
 	defer trial.clean(context.WithoutCancel(ctx))
 	err := errors.Join(trial.session(ctx), trial.bucket(ctx), trial.feed(ctx))
 	switch {
@@ -77,6 +77,7 @@ func refusedCommand(err error) string {
 type redisTrial struct {
 	server *redis.Client
 	user   uuid.UUID
+	id     uuid.UUID // of the session
 	stream string
 }
 
@@ -84,7 +85,7 @@ func (t *redisTrial) session(ctx context.Context) error {
 	store, now := redisstore.New(t.server, redisstore.Options{}), time.Now()
 	until := now.Add(rightsLife)
 	state := session.State{Role: "USER", Generation: 1, Session: session.Session{
-		ID: uuid.New(), UserID: t.user, Delivery: session.DeliveryBody,
+		ID: t.id, UserID: t.user, Delivery: session.DeliveryBody,
 		CreatedAt: now, LastUsedAt: now, IdleExpiresAt: until, ExpiresAt: until,
 	}}
 	if _, err := store.Create(ctx, state, 1); err != nil {
@@ -132,5 +133,6 @@ func (t *redisTrial) feed(ctx context.Context) error {
 func (t *redisTrial) clean(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_ = t.server.Del(ctx, "pawl:{"+t.user.String()+"}:sessions", "pawl:throttle:"+t.bucketKey(), t.stream).Err()
+	own := "pawl:{" + t.user.String() + "}:"
+	_ = t.server.Del(ctx, own+"sessions", own+"ended:"+t.id.String(), "pawl:throttle:"+t.bucketKey(), t.stream).Err()
 }
