@@ -29,10 +29,11 @@ func (d *deadlines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 
 func (d *deadlines) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		// EVALSHA sha 1 key clock deadline …
-		if args := cmd.Args(); cmd.Name() == "evalsha" && len(args) > 5 {
+		// EVALSHA sha keys key… clock deadline …
+		if args := cmd.Args(); cmd.Name() == "evalsha" && len(args) > 4+args[2].(int) {
+			first, deadline := args[3].(string), args[4+args[2].(int)].(int64)
 			d.mu.Lock()
-			d.calls[args[3].(string)] = append(d.calls[args[3].(string)], args[5].(int64))
+			d.calls[first] = append(d.calls[first], deadline)
 			d.mu.Unlock()
 		}
 		return next(ctx, cmd)
