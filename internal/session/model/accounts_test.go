@@ -18,7 +18,7 @@ func TestAccounts(t *testing.T) {
 		accounts model.Accounts
 		want     string
 	}{
-		{"two users", model.Accounts{Cap: 2, Losses: 2}, ""},
+		{"two users", model.Accounts{Cap: 2, Losses: 1}, ""},
 		{"a cap of one", model.Accounts{Cap: 1, Losses: 1}, ""},
 		{"the most recently used session ends", model.Accounts{Cap: 2, EvictRecent: true}, signOut},
 		{"the cap counts everybody's sessions", model.Accounts{Cap: 2, CapForAll: true}, elsewhere},

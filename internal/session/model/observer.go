@@ -157,8 +157,8 @@ func (s scene) behind(w *watch, now int64) bool {
 // answer is what the thief sees of an outcome: whether it turned and which token
 // he has then.
 func (s scene) answer(outcome session.Outcome) string {
-	if outcome == AccessOnly {
-		return string(AccessOnly)
+	if outcome == session.AccessOnly {
+		return string(session.AccessOnly)
 	}
 	return fmt.Sprint(outcome, s.thief)
 }

@@ -133,7 +133,9 @@ func (s *search) process(at server, w world, i int) {
 	if !ok {
 		return
 	}
-	w.used = 0
+	if s.apart() {
+		w.used = 0
+	}
 	s.part(&w, outcome)
 	switch outcome {
 	case session.Rotated, session.Replayed, session.Retried:
@@ -167,7 +169,7 @@ func (s *search) turnedDown(w world, i int, outcome session.Outcome) {
 	t := w.tabs[i]
 	w.tabs[i] = tab{}
 	switch {
-	case outcome == AttemptUsed:
+	case outcome == session.AttemptUsed:
 		if t.attempt == w.intent && !s.RepeatsAttempt {
 			w.intent = 0 // the next request draws a fresh one
 		}

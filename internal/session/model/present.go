@@ -30,9 +30,10 @@ func (s *search) present(at server, w *world, u Use) (outcome session.Outcome, o
 	}
 	outcome, after := s.judge(at, w.store, u)
 	switch outcome {
-	case session.Reuse, session.BindingMiss, Shared:
+	case session.Reuse, session.BindingMiss, session.Shared:
 		w.store = hot{status: ended}
 		w.over, w.dead = true, w.dead || !s.LateEnds
+		w.thief.parted, w.thief.told = 0, false // of no more interest
 		return outcome, true
 	}
 	if Granted(outcome) && w.over {
@@ -57,7 +58,7 @@ func (s *search) outlive(w *world, u Use, outcome session.Outcome) {
 		s.violation(lives, "%d is %s again", u.Generation, outcome)
 	case w.question == unasked:
 		s.violation(lives, "%d is %s still", u.Generation, outcome)
-	case outcome == AccessOnly && s.AccessAsksNothing && w.question == notNeeded:
+	case outcome == session.AccessOnly && s.AccessAsksNothing && w.question == notNeeded:
 		w.question = forgotten
 	case w.question == notNeeded:
 		w.question = asked

@@ -97,7 +97,7 @@ func (h Hot) Time(now int64) int64 {
 // Granted reports whether an outcome hands out tokens.
 func Granted(o session.Outcome) bool {
 	switch o {
-	case session.Rotated, session.Unchanged, session.Replayed, session.Retried, AccessOnly:
+	case session.Rotated, session.Unchanged, session.Replayed, session.Retried, session.AccessOnly:
 		return true
 	}
 	return false
@@ -114,18 +114,21 @@ func (r Rules) Judge(h Hot, u Use, now int64) (session.Outcome, Hot) {
 		return outcome, h
 	case now >= h.IdleExpiresAt: // rule 11
 		return session.Expired, h
-	case outcome == AccessOnly:
+	case outcome == session.AccessOnly:
 		return outcome, h
 	}
 	before := h
 	switch outcome {
 	case session.Rotated:
-		h.Generation, h.TurnedAt, h.Attempt, h.RotatedBy = h.Generation+1, now, u.Attempt, u.By
+		h.Generation, h.TurnedAt, h.Attempt, h.RotatedBy = h.Generation+1, now, u.Attempt, ""
+		if !u.Attempt.FromClient() { // nobody else gets such a turn again
+			h.RotatedBy = u.By
+		}
 		h.IdleExpiresAt = min(now+r.Idle, h.ExpiresAt)
 	case session.Replayed:
 		h = r.follow(h, u)
 		if r.EndShared && ReportsShared(before, h) {
-			return Shared, before
+			return session.Shared, before
 		}
 	}
 	h.LastUsedAt = now
@@ -176,13 +179,13 @@ func (r Rules) previous(h Hot, u Use, now int64) session.Outcome {
 	same := u.Attempt != 0 && u.Attempt == h.Attempt
 	if same && !u.Attempt.FromClient() || same && r.repeatable(h, now) {
 		if u.AccessOnly {
-			return AccessOnly
+			return session.AccessOnly
 		}
 		return session.Retried
 	}
 	switch {
 	case u.AccessOnly && grace:
-		return AccessOnly
+		return session.AccessOnly
 	case u.AccessOnly && h.Attempt.FromClient() && r.repeatable(h, now) && !r.StaleAccessEnds:
 		return session.Contended
 	case grace && h.Attempt.FromClient():
@@ -199,11 +202,11 @@ func (r Rules) current(h Hot, u Use, now int64) session.Outcome {
 		r.inGrace(h, h.RecoveredAt, now) && !r.TurnsInRecovery
 	switch {
 	case u.AccessOnly:
-		return AccessOnly
+		return session.AccessOnly
 	case h.Generation != 1 && settling:
 		return session.Unchanged
 	case u.Attempt.FromClient() && u.Attempt == h.Attempt && !r.AttemptsReused:
-		return AttemptUsed
+		return session.AttemptUsed
 	}
 	return session.Rotated
 }

@@ -135,13 +135,15 @@ func (s *search) abuseAt(at server, w world, attempt int8, accessOnly bool) {
 	if !ok {
 		return
 	}
-	if outcome != AccessOnly { // which changes nothing
+	if outcome != session.AccessOnly { // which changes nothing
 		w.thief.acted = true
-		w.thief.used = 0
+		if s.apart() {
+			w.thief.used = 0
+		}
 	}
 	what := "%d of the thief is %s (now %d)"
 	if Granted(outcome) {
-		if outcome != AccessOnly && w.store.generation > w.thief.generation {
+		if outcome != session.AccessOnly && w.store.generation > w.thief.generation {
 			w.thief.generation = w.store.generation
 			if s.Presenters {
 				w.thief.parted = 0 // he followed in time
@@ -165,7 +167,7 @@ func (s *search) abuseAt(at server, w world, attempt int8, accessOnly bool) {
 // part notes a divergent use of the owner's browser.
 func (s *search) part(w *world, outcome session.Outcome) {
 	t := &w.thief
-	if t.generation == 0 || t.parted != 0 {
+	if t.generation == 0 || t.parted != 0 || w.over {
 		return
 	}
 	switch outcome {
