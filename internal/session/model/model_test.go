@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pawlauth/pawl/internal/session"
 	"github.com/pawlauth/pawl/internal/session/model"
 )
 
@@ -102,87 +101,61 @@ func TestNothingIsFound(t *testing.T) {
 			c.Tabs, c.Thief, c.Losses = 1, model.Waiting, 2
 			c.Generations = 4
 		}},
+		{"two tabs and a server that renders", func(c *model.Config) {
+			c.Renderer = model.ReadsOnly
+		}},
+		{"two tabs with attempt ids and a server that renders", func(c *model.Config) {
+			c.Attempts, c.Renderer = true, model.ReadsOnly
+		}},
+		{"a server that renders, lost for the whole retry window", func(c *model.Config) {
+			c.Tabs, c.Attempts, c.LostFor, c.Rests, c.Renderer = 1, true, 3, true, model.ReadsOnly
+		}},
+		{"a server that renders, store losses", func(c *model.Config) {
+			c.Tabs, c.Renderer, c.Losses, c.Snapshots, c.Generations = 1, model.ReadsOnly, 1, 1, 4
+		}},
+		{"a server that renders for one tab with attempt ids, store losses", func(c *model.Config) {
+			c.Tabs, c.Attempts, c.Renderer, c.Losses, c.Generations = 1, true, model.ReadsOnly, 1, 4
+			c.LostFor, c.Rests = 3, true
+		}},
+		{"two tabs with attempt ids, answers break off after the cookie", func(c *model.Config) {
+			c.Attempts, c.Halves = true, true
+		}},
+		{"answers break off after the cookie, store losses", func(c *model.Config) {
+			c.Tabs, c.Attempts, c.Halves, c.LostFor, c.Losses, c.Generations = 1, true, true, 3, 1, 4
+		}},
+		{"a thief who follows two tabs is reported", func(c *model.Config) {
+			c.Thief, c.Presenters = model.Following, true
+		}},
+		{"a thief who follows is ended with the session", func(c *model.Config) {
+			c.Tabs, c.Thief, c.Presenters, c.EndShared = 1, model.Following, true, true
+		}},
+		{"two tabs through one network, shared sessions end", func(c *model.Config) {
+			c.Presenters, c.EndShared = true, true
+		}},
+		{"two tabs through two networks, shared sessions are reported", func(c *model.Config) {
+			c.Presenters, c.Roaming = true, true
+		}},
+		{"two servers of which one has no grace", func(c *model.Config) {
+			c.TwoServers, c.OtherGrace, c.OtherRetry = true, 0, c.Retry
+		}},
+		{"two servers of which one has a longer grace, attempt ids, a store loss", func(c *model.Config) {
+			c.TwoServers, c.OtherGrace, c.OtherRetry = true, 3, c.Retry
+			c.Tabs, c.Attempts, c.Losses, c.Generations = 1, true, 1, 4
+		}},
+		{"a thief of a bound session, two servers of which one binds nothing", func(c *model.Config) {
+			c.Tabs, c.Bound, c.Thief, c.Losses, c.Generations = 1, true, model.Following, 1, 4
+		}},
+		{"a thief asleep, tombstones pruned, ends that the ledger learns of late", func(c *model.Config) {
+			c.Tabs, c.Thief, c.Prune, c.LateEnds, c.Generations = 1, model.Asleep, true, true, 4
+		}},
+		{"a thief asleep, tombstones pruned, rows dropped, store losses", func(c *model.Config) {
+			c.Tabs, c.Thief, c.Prune, c.Losses, c.Snapshots, c.Generations = 1, model.Asleep, true, 1, 1, 3
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if result := search(t, c, maxStates); result.Violation != "" {
 				t.Errorf("found %s, want nothing", result.Violation)
 			}
 		})
-	}
-}
-
-// Each rule and each assumption is there for a reason: the search finds it.
-func TestWhatTheRulesAreFor(t *testing.T) {
-	const (
-		signOut = "honest sign-out"
-		livesOn = "the thief lives on"
-	)
-	for _, c := range []struct {
-		searchCase
-		want  string
-		steps int // of the shortest way; two tabs that send are two steps
-	}{
-		{searchCase{"more than one turn per grace", func(c *model.Config) {
-			c.ManyTurnsPerGrace = true
-		}}, signOut, 7},
-		{searchCase{"sessions not held, a thief who follows each turn", func(c *model.Config) {
-			c.Attempts, c.Thief, c.NothingHeld = true, model.Following, true
-		}}, livesOn, 5},
-		{searchCase{"no attempt ids, a thief who follows each turn", func(c *model.Config) {
-			c.Thief = model.Following
-		}}, livesOn, 5},
-		{searchCase{"requests in flight for the whole grace", func(c *model.Config) {
-			c.Flight = 2
-		}}, signOut, 0},
-		{searchCase{"an answer that changes nothing sets the cookie and overtakes a turn", func(c *model.Config) {
-			c.UnchangedSetsCookie = true
-		}}, signOut, 0},
-		{searchCase{"a turn within one grace of a recovery: a store loss between two turns of one burst", func(c *model.Config) {
-			c.Losses, c.TurnsInRecovery = 1, true
-		}}, signOut, 0},
-		{searchCase{"recoveries not counted: a turn that was lost is written down after its recovery", func(c *model.Config) {
-			c.Tabs, c.LostFor, c.Losses, c.Late, c.NoEpochs = 1, 2, 1, true, true
-		}}, signOut, 0},
-		{searchCase{"two tabs, an answer lost for the whole grace", func(c *model.Config) {
-			c.LostFor = 2
-		}}, signOut, 0},
-		{searchCase{"two tabs with attempt ids, an answer lost for longer than the grace", func(c *model.Config) {
-			c.Attempts, c.LostFor = true, 3
-		}}, signOut, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			result := search(t, c.searchCase, 0)
-			if result.Violation != c.want {
-				t.Fatalf("found %q, want %q", result.Violation, c.want)
-			}
-			if c.steps != 0 && len(result.Trace) != c.steps {
-				t.Errorf("the shortest way has %d steps, want %d", len(result.Trace), c.steps)
-			}
-		})
-	}
-}
-
-// The oracle knows the word for every row that a store decides.
-func TestJudge(t *testing.T) {
-	rules := model.Rules{Idle: 1000, Grace: 10, Retry: 100}
-	base := model.Hot{Generation: 5, TurnedAt: 1000, Attempt: -1, IdleExpiresAt: 2000, ExpiresAt: 9000}
-	for _, c := range []struct {
-		name string
-		use  model.Use
-		now  int64
-		want session.Outcome
-	}{
-		{"current", model.Use{Generation: 5, Attempt: -2}, 1011, session.Rotated},
-		{"current within the grace", model.Use{Generation: 5, Attempt: -2}, 1010, session.Unchanged},
-		{"previous within the grace", model.Use{Generation: 4, Attempt: -2}, 1010, session.Replayed},
-		{"previous after it", model.Use{Generation: 4, Attempt: -2}, 1011, session.Reuse},
-		{"the request again", model.Use{Generation: 4, Attempt: -1}, 1999, session.Retried},
-		{"older", model.Use{Generation: 3, Attempt: -1}, 1000, session.Reuse},
-		{"newer", model.Use{Generation: 6, Attempt: -1}, 1000, session.Ahead},
-		{"idle", model.Use{Generation: 5, Attempt: -1}, 2000, session.Expired},
-	} {
-		if got, _ := rules.Judge(base, c.use, c.now); got != c.want {
-			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
-		}
 	}
 }

@@ -2,6 +2,10 @@ package model
 
 import "github.com/pawlauth/pawl/internal/session"
 
+// FollowLimit is how many generations in a row two presenters may follow each
+// other before that is reported.
+const FollowLimit = 3
+
 // Mark stands for the attempt of a request: 0 when none is known, positive for
 // one that the client chose, negative for one that the server drew.
 type Mark int32
@@ -20,25 +24,42 @@ type Hot struct {
 	RecoveredAt   int64
 	IdleExpiresAt int64
 	ExpiresAt     int64
+
+	Grace     int64  // the session's own, as of its login; 0 is off
+	RotatedBy string // presenter of the last turn or the login; empty when unknown
+	Followed  uint64 // newest generation whose predecessor another presenter replayed
+	Follows   uint64 // how many generations in a row up to Followed
 }
 
 // Use is a presented token and its circumstances.
 type Use struct {
 	Generation   uint64
 	Attempt      Mark
+	AccessOnly   bool   // asks for an access token and nothing else
+	By           string // tells presenters apart: network and agent
 	WrongSecret  bool
-	WrongNetwork bool
+	WrongNetwork bool // the session is bound, and to another network
+	Unbinding    bool // the server that is asked binds no new sessions
 }
 
 // Rules are the settings of the rules in milliseconds, and what the search
 // switches on and off to see what it is for.
 type Rules struct {
-	Idle, Grace, Retry int64
+	Idle, Grace, Retry int64 // Grace is the server's own: that of new sessions
+	RequireAttempt     bool  // every session is held to attempt ids
+	EndShared          bool  // a session that two presenters share ends
 
 	TurnsInRecovery   bool // without "nothing turns within one grace of a recovery"
 	ManyTurnsPerGrace bool // without "a session turns at most once per grace"
 	NothingHeld       bool // without "a session is held to attempt ids"
 	NoEpochs          bool // without "a later recovery counts more than a newer generation"
+	HeldByAnyUse      bool // without "only a turn holds a session to attempt ids"
+	HeldForgives      bool // without "a spent token without attempt is reuse on a held session too"
+	StaleAccessEnds   bool // without "access only waits while the turn's attempt may be repeated"
+	AttemptsReused    bool // without "an attempt id makes one turn"
+	NothingFollowed   bool // without "replays by others are counted"
+	ServersGrace      bool // without "the grace is the session's own"
+	ServersBinding    bool // without "a bound session is checked by every server"
 }
 
 // passed reports how far now is past the moment then; a time that never was is
@@ -50,7 +71,22 @@ func passed(then, now int64) int64 {
 	return now - then
 }
 
-func inGrace(r Rules, then, now int64) bool { return r.Grace != 0 && passed(then, now) <= r.Grace }
+// within reports whether now is in a window that begins then; 0 is off.
+func within(window, then, now int64) bool { return window != 0 && passed(then, now) <= window }
+
+// inGrace reports whether now is within one grace of then.
+func (r Rules) inGrace(h Hot, then, now int64) bool {
+	if r.ServersGrace {
+		return within(r.Grace, then, now)
+	}
+	return within(h.Grace, then, now)
+}
+
+// repeatable reports whether the attempt that made the current generation still
+// gets it again.
+func (r Rules) repeatable(h Hot, now int64) bool {
+	return r.inGrace(h, h.TurnedAt, now) || within(r.Retry, h.TurnedAt, now)
+}
 
 // Time is the session's own time when the clock shows now: it never runs
 // backwards.
@@ -58,26 +94,45 @@ func (h Hot) Time(now int64) int64 {
 	return max(now, h.LastUsedAt, h.TurnedAt, h.RecoveredAt)
 }
 
-// Judge applies the rules to a live session (rules 3 to 11 of the contract) and
+// Granted reports whether an outcome hands out tokens.
+func Granted(o session.Outcome) bool {
+	switch o {
+	case session.Rotated, session.Unchanged, session.Replayed, session.Retried, session.AccessOnly:
+		return true
+	}
+	return false
+}
+
+// Judge applies the rules to a live session (rules 3 to 12 of the contract) and
 // returns the outcome and the session after it. After an outcome that ends the
 // session the state is returned as it was.
 func (r Rules) Judge(h Hot, u Use, now int64) (session.Outcome, Hot) {
 	now = h.Time(now)
 	outcome := r.outcome(h, u, now)
-	switch outcome {
-	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
-	default:
+	switch {
+	case !Granted(outcome):
+		return outcome, h
+	case now >= h.IdleExpiresAt: // rule 11
+		return session.Expired, h
+	case outcome == session.AccessOnly:
 		return outcome, h
 	}
-	if now >= h.IdleExpiresAt { // rule 11
-		return session.Expired, h
-	}
-	if outcome == session.Rotated {
-		h.Generation, h.TurnedAt, h.Attempt = h.Generation+1, now, u.Attempt
+	before := h
+	switch outcome {
+	case session.Rotated:
+		h.Generation, h.TurnedAt, h.Attempt, h.RotatedBy = h.Generation+1, now, u.Attempt, ""
+		if !u.Attempt.FromClient() { // nobody else gets such a turn again
+			h.RotatedBy = u.By
+		}
 		h.IdleExpiresAt = min(now+r.Idle, h.ExpiresAt)
+	case session.Replayed:
+		h = r.follow(h, u)
+		if r.EndShared && ReportsShared(before, h) {
+			return session.Shared, before
+		}
 	}
 	h.LastUsedAt = now
-	if u.Attempt.FromClient() && !r.NothingHeld {
+	if u.Attempt.FromClient() && !r.NothingHeld && (outcome == session.Rotated || r.HeldByAnyUse) {
 		h.Held = true
 	}
 	return outcome, h
@@ -93,90 +148,84 @@ func (r Rules) outcome(h Hot, u Use, now int64) session.Outcome {
 	if u.Generation > h.Generation { // rule 5
 		return session.Ahead
 	}
-	behind := h.Generation - u.Generation
-	if behind >= 2 { // rule 6
-		if inGrace(r, h.RecoveredAt, now) {
-			return session.Recovering
-		}
-		return session.Reuse
+	if h.Generation-u.Generation >= 2 { // rule 6
+		return r.stale(h, now)
 	}
-	if u.WrongNetwork { // rule 7
+	if u.WrongNetwork && !(r.ServersBinding && u.Unbinding) { // rule 7
 		return session.BindingMiss
 	}
-	if h.Held && !u.Attempt.FromClient() { // rule 8
+	outcome := r.current(h, u, now)
+	if u.Generation < h.Generation {
+		outcome = r.previous(h, u, now)
+	}
+	required := (h.Held || r.RequireAttempt) && !u.Attempt.FromClient() && !u.AccessOnly // rule 8
+	if required && (outcome != session.Reuse || r.HeldForgives) {
 		return session.AttemptRequired
 	}
-	if behind == 1 {
-		return r.previous(h, u, now)
-	}
-	// rule 10
-	settling := inGrace(r, h.TurnedAt, now) && !r.ManyTurnsPerGrace ||
-		inGrace(r, h.RecoveredAt, now) && !r.TurnsInRecovery
-	if h.Generation != 1 && settling {
-		return session.Unchanged
-	}
-	return session.Rotated
+	return outcome
 }
 
-// previous is rule 9.
-func (r Rules) previous(h Hot, u Use, now int64) session.Outcome {
-	same := u.Attempt != 0 && u.Attempt == h.Attempt
-	if same && !u.Attempt.FromClient() {
-		return session.Retried
-	}
-	if window := max(r.Retry, r.Grace); same && window != 0 && passed(h.TurnedAt, now) <= window {
-		return session.Retried
-	}
-	if inGrace(r, h.TurnedAt, now) {
-		if h.Attempt.FromClient() {
-			return session.Contended
-		}
-		return session.Replayed
-	}
-	if inGrace(r, h.RecoveredAt, now) {
+// stale is the outcome of a token that is good for nothing any more.
+func (r Rules) stale(h Hot, now int64) session.Outcome {
+	if r.inGrace(h, h.RecoveredAt, now) {
 		return session.Recovering
 	}
 	return session.Reuse
 }
 
-// Newer is session.Checkpoint.Newer.
-func (r Rules) Newer(c, other Hot) bool {
-	if c.RecoveredAt != other.RecoveredAt && !r.NoEpochs {
-		return c.RecoveredAt > other.RecoveredAt
+// previous is rule 9.
+func (r Rules) previous(h Hot, u Use, now int64) session.Outcome {
+	grace := r.inGrace(h, h.TurnedAt, now)
+	same := u.Attempt != 0 && u.Attempt == h.Attempt
+	if same && !u.Attempt.FromClient() || same && r.repeatable(h, now) {
+		if u.AccessOnly {
+			return session.AccessOnly
+		}
+		return session.Retried
 	}
-	if c.Generation != other.Generation {
-		return c.Generation > other.Generation
+	switch {
+	case u.AccessOnly && grace:
+		return session.AccessOnly
+	case u.AccessOnly && h.Attempt.FromClient() && r.repeatable(h, now) && !r.StaleAccessEnds:
+		return session.Contended
+	case grace && h.Attempt.FromClient():
+		return session.Contended
+	case grace:
+		return session.Replayed
 	}
-	return c.TurnedAt > other.TurnedAt
+	return r.stale(h, now)
 }
 
-// Lifts reports whether what the ledger knows is newer than the hot state.
-func (r Rules) Lifts(hot, known Hot) bool {
-	return known.Generation > hot.Generation && (known.RecoveredAt >= hot.RecoveredAt || r.NoEpochs)
+// current is rule 10.
+func (r Rules) current(h Hot, u Use, now int64) session.Outcome {
+	settling := r.inGrace(h, h.TurnedAt, now) && !r.ManyTurnsPerGrace ||
+		r.inGrace(h, h.RecoveredAt, now) && !r.TurnsInRecovery
+	switch {
+	case u.AccessOnly:
+		return session.AccessOnly
+	case h.Generation != 1 && settling:
+		return session.Unchanged
+	case u.Attempt.FromClient() && u.Attempt == h.Attempt && !r.AttemptsReused:
+		return session.AttemptUsed
+	}
+	return session.Rotated
 }
 
-// Restore is the contract's Restore for a session without tombstone: hot is
-// what the store has (found says whether it has anything), known what the
-// ledger knows.
-func (r Rules) Restore(hot Hot, found bool, known Hot, adopt uint64, now int64) Hot {
-	before := hot
-	if !found {
-		before, hot = Hot{}, known
-		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, known.ExpiresAt)
-	} else if r.Lifts(hot, known) {
-		hot.Generation, hot.TurnedAt, hot.Attempt = known.Generation, known.TurnedAt, known.Attempt
-		hot.RecoveredAt, hot.LastUsedAt = known.RecoveredAt, known.LastUsedAt
-		hot.IdleExpiresAt = min(known.LastUsedAt+r.Idle, hot.ExpiresAt)
+// follow is rule 12: it counts the generations in a row whose predecessor was
+// replayed by another presenter than the one that turned.
+func (r Rules) follow(h Hot, u Use) Hot {
+	if h.RotatedBy == "" || h.RotatedBy == u.By || h.Followed == h.Generation || r.NothingFollowed {
+		return h
 	}
-	hot.Held = hot.Held || known.Held
-	now = max(before.Time(now), hot.Time(now))
-	if adopt > hot.Generation {
-		hot.Generation, hot.TurnedAt, hot.Attempt = adopt, 0, 0
-		hot.LastUsedAt = now
-		hot.IdleExpiresAt = min(now+r.Idle, hot.ExpiresAt)
+	if h.Followed+1 != h.Generation {
+		h.Follows = 0
 	}
-	if hot != before {
-		hot.RecoveredAt = max(now, known.RecoveredAt+1, hot.RecoveredAt+1)
-	}
-	return hot
+	h.Follows, h.Followed = h.Follows+1, h.Generation
+	return h
+}
+
+// ReportsShared reports whether a replay between the two states is to be
+// reported as that of a shared session.
+func ReportsShared(before, after Hot) bool {
+	return after.Followed != before.Followed && after.Follows >= FollowLimit
 }

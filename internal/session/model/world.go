@@ -21,6 +21,32 @@ type hot struct {
 	epoch      uint8 // orders the recoveries of a world; 0 for none
 	attempt    int8  // a Mark
 	held       bool
+	by         presenter // of the last turn
+	followed   uint8     // as in Hot
+	follows    uint8
+}
+
+// presenter is whose network and agent a request comes from. It is told apart
+// only in searches that count who follows whom.
+type presenter uint8
+
+const (
+	anybody presenter = iota
+	theOwner
+	theThief
+	theOtherNetwork // of the owner
+)
+
+// names are what the rules know presenters by.
+func (p presenter) String() string { return [...]string{"", "owner", "thief", "other network"}[p] }
+
+func presenterOf(name string) presenter {
+	for p := theOwner; p <= theOtherNetwork; p++ {
+		if p.String() == name {
+			return p
+		}
+	}
+	return anybody
 }
 
 type status uint8
@@ -31,9 +57,11 @@ const (
 	ended
 )
 
-// tab is one tab of the owner's browser and its request, if it has one.
+// tab is one tab of the owner's browser, or the server that renders its pages,
+// and its request, if it has one.
 type tab struct {
 	phase      phase
+	renders    bool  // it is the rendering server's
 	generation uint8 // presented
 	attempt    int8  // presented
 	age        uint8 // since it was sent
@@ -41,6 +69,7 @@ type tab struct {
 	answered   bool  // the answer hands out tokens
 	settles    bool  // its answer says that a lost one is no longer owed
 	resent     bool  // the store already judged it once and the reply was lost
+	by         presenter
 }
 
 type phase uint8
@@ -57,7 +86,9 @@ type thief struct {
 	stolen     int8  // attempt id that came with the copy; 0 for none
 	common     uint8 // the newest generation that both may hold without living through a turn together
 	used       uint8 // age of his last use
-	acted      bool  // presented anything at all
+	acted      bool  // did anything that can change a session
+	parted     uint8 // ticks since the owner's divergent use, counted from 1; 0 before
+	told       bool  // the session was reported as shared
 }
 
 // world is everything that can differ between two moments. It is comparable:
@@ -69,13 +100,29 @@ type world struct {
 	jarMax                  uint8 // newest generation that the owner ever held
 	intent                  int8  // attempt id of the open refresh intent; 0 for none
 	owed                    uint8 // age of a turn whose answer was lost and not repeated yet
+	rests                   uint8 // ticks that the client sends nothing for
 	used                    uint8 // age of the owner's last use
 	losses, snapshots       uint8 // what may still happen
-	dead                    bool  // the ledger ended the session
-	afterlife               uint8 // turns after that
+	over                    bool  // the session ended
+	dead                    bool  // the ledger knows that
+	gone                    bool  // the ledger dropped the row of the ended session
+	afterlife               uint8 // turns after the end
+	question                question
+	refused                 uint8 // requests in a row that were answered "attempt used"
 	tabs                    [maxTabs]tab
 	thief                   thief
 }
+
+// question is what becomes of tokens that were handed out after the end: a
+// checkpoint asks the ledger within seconds.
+type question uint8
+
+const (
+	notNeeded question = iota
+	asked
+	forgotten // nothing asks
+	unasked   // and time has passed
+)
 
 // Marks that no request can name any more.
 const (
@@ -150,7 +197,8 @@ func compareTabs(a, b tab) int { return cmp.Compare(a.key(), b.key()) }
 
 func (t tab) key() uint64 {
 	return uint64(2-t.phase)<<48 | uint64(t.generation)<<40 | uint64(t.age)<<32 | uint64(t.carries)<<24 |
-		uint64(uint8(t.attempt))<<16 | uint64(bit(t.answered))<<1 | uint64(bit(t.settles))<<2 | uint64(bit(t.resent))
+		uint64(uint8(t.attempt))<<16 | uint64(t.by)<<8 | uint64(bit(t.answered))<<1 | uint64(bit(t.settles))<<2 |
+		uint64(bit(t.resent))<<3 | uint64(bit(t.renders))<<4
 }
 
 func bit(b bool) uint8 {
