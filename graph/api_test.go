@@ -22,7 +22,7 @@ func TestLoginWithBody(t *testing.T) {
 		"login.user.createdAt": "2030-05-01T12:00:00.007Z", "login.accessToken.type": "Bearer", "login.accessToken.expiresIn": 900.0,
 		"login.session.current": true, "login.session.delivery": "BODY", "login.session.deviceName": nil,
 		"login.session.userAgent": "app", "login.session.ipAddress": "192.0.2.2", "login.session.createdAt": "2030-05-01T12:00:00.007Z",
-		"login.session.idleExpiresAt": "2030-05-08T12:00:00.000Z", "login.session.expiresAt": "2030-05-31T12:00:00.007Z",
+		"login.session.idleExpiresAt": "2030-05-08T12:00:00.007Z", "login.session.expiresAt": "2030-05-31T12:00:00.007Z",
 	} {
 		if v := got.at(path); v != want {
 			t.Errorf("%s: got %v, want %v", path, v, want)

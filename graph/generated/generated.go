@@ -355,13 +355,13 @@ type Session {
   "When the user signed in."
   createdAt: DateTime!
   """
-  When it was last refreshed, or when the user signed in; rounded down to five minutes, so that
-  nobody who watches it can tell a refresh when it happens.
+  When it was last refreshed, or when the user signed in; rounded down to five minutes, and shown a
+  minute after these are over, so that nobody who watches it can tell a refresh when it happens.
   """
   lastUsedAt: DateTime!
   """
   When it ends unless it is refreshed before; moves on with refreshes, never past ` + "`" + `expiresAt` + "`" + `.
-  Rounded down to five minutes, like ` + "`" + `lastUsedAt` + "`" + `.
+  It follows ` + "`" + `lastUsedAt` + "`" + `, so the session may live up to six minutes longer.
   """
   idleExpiresAt: DateTime!
   "When it ends at the latest; it never moves."
@@ -2385,7 +2385,7 @@ func (ec *executionContext) _Session_lastUsedAt(ctx context.Context, field graph
 			return ec.fieldContext_Session_lastUsedAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.CoarseLastUsedAt(), nil
+			return obj.SeenLastUsedAt, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
@@ -2396,7 +2396,7 @@ func (ec *executionContext) _Session_lastUsedAt(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_Session_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Session", field, true, false, "DateTime")
+	return graphql.NewScalarFieldContext("Session", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {
@@ -2408,7 +2408,7 @@ func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field gr
 			return ec.fieldContext_Session_idleExpiresAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.CoarseIdleExpiresAt(), nil
+			return obj.SeenIdleExpiresAt, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
@@ -2419,7 +2419,7 @@ func (ec *executionContext) _Session_idleExpiresAt(ctx context.Context, field gr
 	)
 }
 func (ec *executionContext) fieldContext_Session_idleExpiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Session", field, true, false, "DateTime")
+	return graphql.NewScalarFieldContext("Session", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Session_expiresAt(ctx context.Context, field graphql.CollectedField, obj *session.Session) (ret graphql.Marshaler) {

@@ -138,3 +138,28 @@ func TestAccessOnlyAfterALoss(t *testing.T) {
 		}
 	})
 }
+
+// An old snapshot of the hot state came back, with a session that ended since: the
+// ledger is asked after an access token alone too.
+func TestAccessOnlyAsksTheLedger(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(phone)
+		c.turn()
+		before, err := w.hot.Store.Find(w.Context(), w.user.ID, c.id)
+		w.must(err)
+		row := c.inLedger(false, "")
+		w.logout(c)
+		w.restart()
+		w.hot.flush()
+		_, err = w.hot.Store.Create(w.Context(), before, 20)
+		w.must(err)
+		c.renders(c.token)
+		w.svc.Flush(w.Context())
+		if _, err := c.render(c.token); !errors.Is(err, auth.ErrRefreshRevoked) {
+			t.Errorf("once the ledger was asked: got %v, want ErrRefreshRevoked", err)
+		}
+		if after := c.inLedger(true, session.ReasonLogout); after.State.Generation != row.State.Generation {
+			t.Errorf("ledger: got generation %d, want it as before: %d", after.State.Generation, row.State.Generation)
+		}
+	})
+}

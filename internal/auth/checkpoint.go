@@ -46,8 +46,9 @@ type checkpoints struct {
 // store was rolled back; asked tells that the ledger has been asked about it.
 type progress struct {
 	session.Checkpoint
-	hot   uint64
-	asked bool
+	hot      uint64
+	asked    bool
+	question bool // nothing was used: the ledger is asked, and told nothing
 }
 
 // writing is when a session's row was last written, and of which recovery.
@@ -68,6 +69,14 @@ func (c *checkpoints) note(cp session.Checkpoint) {
 	c.put(progress{Checkpoint: cp, hot: cp.Generation})
 }
 
+// question has the ledger asked whether it knows more of a session that was
+// looked at and not used. It never blocks on a store.
+func (c *checkpoints) question(cp session.Checkpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(progress{Checkpoint: cp, hot: cp.Generation, question: true})
+}
+
 func (c *checkpoints) put(p progress) {
 	old, known := c.waiting[p.SessionID]
 	switch {
@@ -78,6 +87,7 @@ func (c *checkpoints) put(p progress) {
 		p.Checkpoint = old.Checkpoint
 	}
 	p.Held = p.Held || old.Held
+	p.question = p.question && (old.question || !known)
 	p.asked = false
 	c.waiting[p.SessionID] = p
 }
@@ -144,6 +154,9 @@ func (c *checkpoints) due(all bool) (write, ask []progress) {
 	}
 	for id, p := range c.waiting {
 		switch last, early := c.written[id]; {
+		case p.question:
+			ask = append(ask, p)
+			delete(c.waiting, id)
 		case all || !early || p.RecoveredAt.After(last.recovered):
 			write = append(write, p)
 			delete(c.waiting, id)

@@ -178,7 +178,7 @@ type begun struct {
 
 // session is the new session as its owner sees it.
 func (b *begun) session() session.Session {
-	s := b.state.Session
+	s := b.state.Session.Seen(b.state.CreatedAt, b.state.IdleExpiresAt.Sub(b.state.CreatedAt))
 	s.Current = true
 	return s
 }
@@ -203,7 +203,7 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 			CreatedAt: now, LastUsedAt: now, IdleExpiresAt: now.Add(s.Policy.Idle), ExpiresAt: now.Add(s.Policy.Absolute),
 			DeviceName: device, UserAgent: c.UserAgent, IPAddress: c.ipAddress(),
 		},
-		Role: string(u.Role), Binding: s.Policy.Binding(c.Address), Grace: s.Policy.Grace,
+		Role: string(u.Role), Binding: s.Policy.Binding(c.Address), Grace: s.Policy.Grace, Retry: s.Policy.Retry,
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation, TurnedAt: now,
 	}
 	// Signed before anything is written: nothing is begun that cannot be handed out.

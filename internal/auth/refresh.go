@@ -113,14 +113,16 @@ func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Prese
 	if v.Shared {
 		s.shared(c, v)
 	}
-	if v.Outcome != session.AccessOnly || recovered {
+	if v.Outcome == session.AccessOnly && !recovered {
+		s.checkpoints.question(v.State.Checkpoint())
+	} else {
 		s.checkpoints.note(v.State.Checkpoint())
 	}
 	access, err := keys.Issuer.Issue(tok.UserID, tok.SessionID, v.State.Role, v.State.CreatedAt, v.State.ExpiresAt)
 	if err != nil {
 		return nil, session.Failed, fmt.Errorf("auth: signing an access token: %w", err)
 	}
-	sess := v.State.Session
+	sess := v.State.Session.Seen(s.Now(), s.Policy.Idle)
 	sess.Current = true
 	if v.Outcome == session.AccessOnly {
 		return &RefreshTokenPayload{AccessToken: access, Session: sess}, outcome, nil

@@ -54,7 +54,7 @@ func (s *Service) readSessions(ctx context.Context, claims *token.Claims, userID
 			continue
 		}
 		sess.Current = sess.ID == claims.SessionID
-		list = append(list, sess)
+		list = append(list, sess.Seen(s.Now(), s.Policy.Idle))
 	}
 	slices.SortFunc(list, mostRecentlyUsed)
 	return list, nil
@@ -63,7 +63,7 @@ func (s *Service) readSessions(ctx context.Context, claims *token.Claims, userID
 // mostRecentlyUsed orders by what users see of the last use: an exact order
 // would tell it too.
 func mostRecentlyUsed(a, b session.Session) int {
-	if c := b.CoarseLastUsedAt().Compare(a.CoarseLastUsedAt()); c != 0 {
+	if c := b.SeenLastUsedAt.Compare(a.SeenLastUsedAt); c != 0 {
 		return c
 	}
 	if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -86,38 +87,56 @@ func TestFollowedSessionEnds(t *testing.T) {
 	})
 }
 
-// What users see of a session does not tell when its token is replaced.
+// What users see of a session does not tell when its token is replaced: nothing
+// changes at that moment, nor within the longest grace after it, and some minutes
+// later it is told.
 func TestSessionsTellNoRefresh(t *testing.T) {
 	each(t, func(w *world) {
-		other := w.login(browser)
-		owner := w.login(phone)
-		w.clock.step(2 * time.Hour)
-		other.refresh()
-		owner.refresh()
-		w.clock.step(w.clock.now().Truncate(5 * time.Minute).Add(5 * time.Minute).Sub(w.clock.now())) // a round time
-		owner.refresh()
-		other.refresh()
-		type seen struct {
+		type view struct {
 			id                     string
 			lastUsed, idleExpires  time.Time
 			agent, address, device string
 		}
-		look := func() (all []seen) {
-			for _, s := range w.mySessions(other) {
-				all = append(all, seen{s.ID.String(), s.CoarseLastUsedAt(), s.CoarseIdleExpiresAt(), s.UserAgent, s.IPAddress, s.DeviceName})
+		other, owner := w.login(browser), w.login(phone)
+		look := func() (all []view) {
+			list, err := w.svc.MySessions(w.Context(), w.claims(other))
+			w.must(err)
+			for _, s := range list {
+				all = append(all, view{s.ID.String(), s.SeenLastUsedAt, s.SeenIdleExpiresAt, s.UserAgent, s.IPAddress, s.DeviceName})
 			}
 			return all
 		}
-		before := look()
-		for range 6 { // within the five minutes
-			owner.turn()
-			if got := look(); !slices.Equal(got, before) {
-				t.Fatalf("after the owner's turn: got %v, want it as before: %v", got, before)
+		begun, used := w.clock.now(), map[*client]time.Time{}
+		refresh := func(c *client) {
+			before := look()
+			c.turn()
+			w.clock.step(-w.policy.Grace - time.Second) // the store's time goes on
+			if after := look(); !slices.Equal(after, before) {
+				t.Fatalf("at a turn: got %v, want it as before: %v", after, before)
 			}
 			w.clock.step(w.policy.Grace + time.Second)
-			other.refresh()
-			if got := look(); !slices.Equal(got, before) {
-				t.Fatalf("after the other session's turn: got %v, want it as before: %v", got, before)
+			used[c] = w.clock.now()
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 300 {
+			refresh(other) // its access token must stay good
+			if random.IntN(3) == 0 {
+				refresh(owner)
+			}
+			for range random.IntN(40) {
+				w.clock.step(time.Duration(random.IntN(20_000)) * time.Millisecond)
+				for _, v := range look() {
+					if told := v.lastUsed.Add(6 * time.Minute); v.lastUsed.After(begun) && told.After(w.clock.now()) {
+						t.Fatalf("at %s: got last used at %s, want it told a minute after its five", w.clock.now(), v.lastUsed)
+					}
+				}
+			}
+		}
+		refresh(owner)
+		w.clock.step(6 * time.Minute)
+		for _, v := range look() {
+			if want := used[owner].Truncate(5 * time.Minute); v.id == owner.id.String() && !v.lastUsed.Equal(want) {
+				t.Errorf("six minutes later: got last used at %s, want %s", v.lastUsed, want)
 			}
 		}
 	})

@@ -184,16 +184,18 @@ func TestMySessions(t *testing.T) {
 	each(t, func(w *world) {
 		a, b, gone := w.login(phone), w.login(browser), w.login(phone)
 		w.logout(gone)
-		w.clock.step(10 * time.Minute)
+		w.clock.step(8 * time.Minute)
 		a.refresh()
+		used := w.clock.now()
+		w.clock.step(6 * time.Minute)
 		check := func(when string) {
 			t.Helper()
 			list := w.mySessions(b)
 			if len(list) != 2 || list[0].ID != a.id || list[1].ID != b.id || list[0].Current || !list[1].Current {
 				t.Fatalf("%s: got %+v, want a (used last), then b (current)", when, list)
 			}
-			if !list[0].LastUsedAt.Equal(w.clock.now()) {
-				t.Fatalf("%s: last use: got %s, want %s", when, list[0].LastUsedAt, w.clock.now())
+			if !list[0].LastUsedAt.Equal(used) || !list[0].SeenLastUsedAt.Equal(used.Truncate(5*time.Minute)) {
+				t.Fatalf("%s: last use: got %s, seen as %s, want %s, and its five minutes", when, list[0].LastUsedAt, list[0].SeenLastUsedAt, used)
 			}
 		}
 		check("with hot state")

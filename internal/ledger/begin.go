@@ -17,13 +17,13 @@ import (
 // is no moment in which both succeed and the session lives on.
 func (l *Ledger) Begin(ctx context.Context, state session.State, keyID session.KeyID, credentialVersion int64) error {
 	result := l.db.WithContext(ctx).Exec(`
-		INSERT INTO sessions (id, user_id, delivery, key_id, secret_hash, role, binding, grace_ms,
+		INSERT INTO sessions (id, user_id, delivery, key_id, secret_hash, role, binding, grace_ms, retry_ms,
 			device_name, credential_version, created_at, expires_at,
 			generation, turned_at, attempt, held, recovered_at, last_used_at, ip_address, user_agent)
-		SELECT ?, u.id, ?, ?, ?, ?, ?, ?, ?, u.credential_version, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		SELECT ?, u.id, ?, ?, ?, ?, ?, ?, ?, ?, u.credential_version, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 		FROM users u
 		WHERE u.id = ? AND u.status = ? AND u.credential_version = ? `+database.RowLock(l.db, "FOR SHARE"),
-		state.ID, state.Delivery.String(), keyID.String(), state.SecretHash[:], state.Role, state.Binding, state.Grace.Milliseconds(),
+		state.ID, state.Delivery.String(), keyID.String(), state.SecretHash[:], state.Role, state.Binding, state.Grace.Milliseconds(), state.Retry.Milliseconds(),
 		clean(state.DeviceName), database.At(state.CreatedAt), database.At(state.ExpiresAt),
 		int64(state.Generation), database.At(state.TurnedAt), string(state.Attempt), state.Held,
 		database.At(state.RecoveredAt), database.At(state.LastUsedAt), clean(state.IPAddress), clean(state.UserAgent),

@@ -19,7 +19,7 @@ const (
 )
 
 // columns are those of [row], but for what became of its user.
-const columns = `sessions.id, sessions.user_id, sessions.delivery, sessions.key_id, sessions.secret_hash, sessions.role, sessions.binding, sessions.grace_ms,
+const columns = `sessions.id, sessions.user_id, sessions.delivery, sessions.key_id, sessions.secret_hash, sessions.role, sessions.binding, sessions.grace_ms, sessions.retry_ms,
 	sessions.device_name, sessions.credential_version, sessions.created_at, sessions.expires_at, sessions.revoked_at, sessions.reason,
 	sessions.generation, sessions.turned_at, sessions.attempt, sessions.held, sessions.recovered_at,
 	sessions.last_used_at, sessions.ip_address, sessions.user_agent`
@@ -33,6 +33,7 @@ type row struct {
 	Role              string
 	Binding           string
 	GraceMs           int64
+	RetryMs           int64
 	DeviceName        *string
 	CredentialVersion int64
 	CreatedAt         database.Time
@@ -65,7 +66,7 @@ func (r row) entry() (Entry, error) {
 				CreatedAt: r.CreatedAt.Time, LastUsedAt: r.LastUsedAt.Time, ExpiresAt: r.ExpiresAt.Time,
 				DeviceName: text(r.DeviceName), UserAgent: text(r.UserAgent), IPAddress: text(r.IPAddress),
 			},
-			Role: r.Role, Binding: r.Binding, Grace: time.Duration(r.GraceMs) * time.Millisecond,
+			Role: r.Role, Binding: r.Binding, Grace: time.Duration(r.GraceMs) * time.Millisecond, Retry: time.Duration(r.RetryMs) * time.Millisecond,
 			Generation: uint64(r.Generation), TurnedAt: r.TurnedAt.Time,
 			Attempt: session.Attempt(r.Attempt), Held: r.Held, RecoveredAt: r.RecoveredAt.Time,
 		},

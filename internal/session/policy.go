@@ -11,7 +11,7 @@ type Policy struct {
 	Idle     time.Duration // a session unused for this long expires
 	Absolute time.Duration // every session expires this long after its login
 	Grace    time.Duration // of new sessions: a spent token is answered for this long after the turn; 0 is off
-	Retry    time.Duration // the same attempt id is answered for this long after the turn
+	Retry    time.Duration // of new sessions: the same attempt id is answered for this long after the turn
 	Cap      int           // live sessions per user; one more ends the least recently used
 	BindIP   bool          // refreshes of new sessions must come from the network of the login
 

@@ -72,25 +72,50 @@ type Session struct {
 	UserAgent     string    // of the last turn, or the login; may be empty
 	IPAddress     string    // of the last turn, or the login; may be empty
 	Current       bool      // the session of whoever asks
+
+	// EarlierUses are the starts of the two periods before that of LastUsedAt in
+	// which it was used, the later one first; zero when unknown.
+	EarlierUses [2]time.Time
+	// What its owner sees of LastUsedAt and IdleExpiresAt; see [Session.Seen].
+	SeenLastUsedAt    time.Time
+	SeenIdleExpiresAt time.Time
 }
 
-// coarse is what users see of times that move with refreshes. It is well above
-// the longest grace: whoever watches them cannot tell when to follow a refresh.
-const coarse = 5 * time.Minute
+// Period is to what users see the times that move with refreshes, and settling
+// is how long after a period they see what happened in it: the longest grace
+// there is. Whoever watches these times learns of a refresh when it is too late to
+// follow it.
+const (
+	Period   = 5 * time.Minute
+	settling = time.Minute
+)
 
-// CoarseLastUsedAt is LastUsedAt rounded down to five minutes, and never before
-// the login.
-func (s Session) CoarseLastUsedAt() time.Time { return s.roundDown(s.LastUsedAt) }
-
-// CoarseIdleExpiresAt is IdleExpiresAt rounded down to five minutes, and never
-// before the login.
-func (s Session) CoarseIdleExpiresAt() time.Time { return s.roundDown(s.IdleExpiresAt) }
-
-func (s Session) roundDown(t time.Time) time.Time {
-	if t = t.Truncate(coarse); t.Before(s.CreatedAt) {
-		return s.CreatedAt
+// Seen is the session as it may be shown at now, under an idle lifetime: with
+// SeenLastUsedAt and SeenIdleExpiresAt.
+func (s Session) Seen(now time.Time, idle time.Duration) Session {
+	settled := now.Add(-settling).Truncate(Period)
+	s.SeenLastUsedAt = s.CreatedAt
+	for _, use := range []time.Time{s.LastUsedAt, s.EarlierUses[0], s.EarlierUses[1]} {
+		if use.Before(settled) {
+			if use = use.Truncate(Period); use.After(s.CreatedAt) {
+				s.SeenLastUsedAt = use
+			}
+			break
+		}
 	}
-	return t
+	s.SeenIdleExpiresAt = s.SeenLastUsedAt.Add(idle)
+	if s.ExpiresAt.Before(s.SeenIdleExpiresAt) {
+		s.SeenIdleExpiresAt = s.ExpiresAt
+	}
+	return s
+}
+
+// Use records a use at now.
+func (s *Session) Use(now time.Time) {
+	if last := s.LastUsedAt.Truncate(Period); last.Before(now.Truncate(Period)) {
+		s.EarlierUses = [2]time.Time{last, s.EarlierUses[0]}
+	}
+	s.LastUsedAt = now
 }
 
 // State is the hot state of a live session: what the store keeps of it.
@@ -99,6 +124,7 @@ type State struct {
 	Role        string        // role claim of its access tokens; constant for the session's life
 	Binding     string        // network the session is bound to ([Policy.Binding]), or empty
 	Grace       time.Duration // its [Policy.Grace], as of its login
+	Retry       time.Duration // its [Policy.Retry], as of its login
 	SecretHash  [32]byte      // SHA-256 of the refresh token's secret bytes
 	Generation  uint64        // the newest generation that was minted
 	TurnedAt    time.Time     // when Generation came to be; zero when unknown (adopted)

@@ -135,6 +135,7 @@ type End struct {
 	SessionID uuid.UUID
 	ExpiresAt time.Time // absolute expiry: how long its tombstone is needed
 	Reason    Reason
+	InLedger  bool // the ledger has it, so that the tombstone need not last
 }
 
 // Store keeps the hot state of sessions. It is the only place that decides what
@@ -149,9 +150,9 @@ type End struct {
 //     within a session.
 //   - Nothing writes over a tombstone: an ended session stays ended. Nothing
 //     lowers a generation.
-//   - All state has an end: a live session is forgotten within about an hour of
-//     its absolute expiry, and a tombstone after a day, or about an hour after the
-//     absolute expiry where that is sooner. The ledger answers from then on.
+//   - All state has an end: a session and its tombstone are forgotten within about
+//     an hour of its absolute expiry, and a tombstone after a day where the ledger
+//     is known to have the end. The ledger answers from then on.
 //   - What an operation costs is bounded by the user's live sessions, however
 //     many have ended.
 //   - Returned values are the caller's: changing them changes nothing.
@@ -180,7 +181,8 @@ type Store interface {
 	//  7. the session bound, and Network another one: the session ends:
 	//     BindingMiss
 	//  8. the session held, or the policy requires attempt ids, and the attempt is
-	//     not the client's: AttemptRequired, unless AccessOnly
+	//     not the client's: AttemptRequired, unless AccessOnly, or where the
+	//     outcome would be Reuse
 	//  9. the previous generation:
 	//     with the attempt of the turn, within the retry window (inclusive; the
 	//     grace counts where it is longer): Retried, or AccessOnly. An attempt that
@@ -202,11 +204,12 @@ type Store interface {
 	//     for the third generation in a row: the verdict is Shared too; where the
 	//     policy ends shared sessions the session ends: Shared
 	//
-	// The grace is the session's own. A turn records time, attempt, address, user
-	// agent and, where the attempt is not the client's, the presenter; it slides idle expiry to now+Idle, never past the
-	// absolute expiry. Every outcome that hands out tokens, but AccessOnly, records
-	// last use and, with a client's attempt, holds the session to it from then on.
-	// AccessOnly changes nothing.
+	// Grace and retry window are the session's own. A turn records time, attempt,
+	// address and user agent and, where the attempt is not the client's, the
+	// presenter; it slides idle expiry to now+Idle, never past the absolute expiry,
+	// and one with a client's attempt holds the session to such attempts from then
+	// on. Every outcome that hands out tokens records a use, but AccessOnly, which
+	// changes nothing.
 	Rotate(ctx context.Context, p Presented, policy Policy) (Verdict, error)
 
 	// Restore rebuilds or lifts hot state from what the ledger knows. s carries
@@ -216,13 +219,14 @@ type Store interface {
 	// checkpoint's: those turns were lost, and their loss mended. Idle expiry
 	// counts from the checkpoint's last use then. adopt, when above both, becomes
 	// the current generation, its turn, attempt and presenter unknown, last used
-	// now. Held is never lost, and the grace is the hot state's where there is one. Where anything changed the session is marked recovered now,
+	// now. Held is never lost, and grace and retry window are the hot state's where there is one. Where anything changed the session is marked recovered now,
 	// and at least a millisecond after any recovery known before. The state
 	// after is returned; ErrEnded where there is a tombstone.
 	Restore(ctx context.Context, s State, adopt uint64, policy Policy) (State, error)
 
 	// Revoke writes a tombstone for each session, whether it has hot state or
-	// not. A session that has a tombstone keeps the one it has.
+	// not. A session that has a tombstone keeps the one it has, for no longer than
+	// a day once the ledger has its end.
 	Revoke(ctx context.Context, userID uuid.UUID, ends []End) error
 
 	// Find returns the hot state of one session and changes nothing: ErrEnded

@@ -84,12 +84,18 @@ func (a *account) dropExpired(now time.Time) {
 	}
 }
 
-// end writes a tombstone unless there is one.
-func (a *account) end(id uuid.UUID, reason session.Reason, expires, now time.Time) {
-	delete(a.live, id)
-	if _, ended := a.ended[id]; !ended {
-		a.ended[id] = tombstone{reason, earliest(expires.Add(time.Hour), now.Add(tombstoneAge))}
+// end writes a tombstone unless there is one. One that the ledger has need not
+// last.
+func (a *account) end(e session.End, now time.Time) {
+	delete(a.live, e.SessionID)
+	t, ended := a.ended[e.SessionID]
+	if !ended {
+		t = tombstone{e.Reason, millis(e.ExpiresAt).Add(time.Hour)}
 	}
+	if e.InLedger {
+		t.until = earliest(t.until, now.Add(tombstoneAge))
+	}
+	a.ended[e.SessionID] = t
 }
 
 func (s *Store) of(userID uuid.UUID) *account {
@@ -123,8 +129,9 @@ func (s *Store) Create(ctx context.Context, state session.State, limit int) ([]s
 	slices.SortFunc(live, leastRecentlyUsed)
 	var evicted []session.End
 	for _, other := range live[:max(0, len(live)+1-limit)] {
-		a.end(other.ID, session.ReasonEvicted, other.ExpiresAt, now)
-		evicted = append(evicted, session.End{SessionID: other.ID, ExpiresAt: other.ExpiresAt, Reason: session.ReasonEvicted})
+		end := session.End{SessionID: other.ID, ExpiresAt: other.ExpiresAt, Reason: session.ReasonEvicted}
+		a.end(end, now)
+		evicted = append(evicted, end)
 	}
 	state = trim(state)
 	a.live[state.ID] = &state
@@ -157,7 +164,7 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 		changed = true
 		if hot != nil {
 			state.Held = known.Held || hot.Held
-			state.Grace = hot.Grace
+			state.Grace, state.Retry = hot.Grace, hot.Retry
 			now = notBefore(now, *hot)
 		}
 		state.IdleExpiresAt = earliest(state.LastUsedAt.Add(policy.Idle), state.ExpiresAt)
@@ -171,7 +178,7 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 	if adopt > state.Generation {
 		changed = true
 		state.Generation, state.TurnedAt, state.Attempt, state.RotatedBy = adopt, time.Time{}, "", ""
-		state.LastUsedAt = now
+		state.Use(now)
 		state.IdleExpiresAt = earliest(now.Add(policy.Idle), state.ExpiresAt)
 	}
 	if changed {
@@ -195,7 +202,7 @@ func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End
 	defer unlock()
 	a := s.of(userID)
 	for _, end := range ends {
-		a.end(end.SessionID, end.Reason, millis(end.ExpiresAt), now)
+		a.end(end, now)
 	}
 	return nil
 }
@@ -257,7 +264,7 @@ func trim(state session.State) session.State {
 	} {
 		*t = millis(*t)
 	}
-	state.Grace = state.Grace.Truncate(time.Millisecond)
+	state.Grace, state.Retry = state.Grace.Truncate(time.Millisecond), state.Retry.Truncate(time.Millisecond)
 	state.Current = false
 	return state
 }

@@ -34,7 +34,7 @@ func (s *Store) Rotate(ctx context.Context, p session.Presented, policy session.
 		}
 	}
 	if reason, ends := verdict.Outcome.Ends(); ends {
-		s.of(p.UserID).end(p.SessionID, reason, state.ExpiresAt, now)
+		s.of(p.UserID).end(session.End{SessionID: p.SessionID, ExpiresAt: state.ExpiresAt, Reason: reason}, now)
 	} else if grants(verdict.Outcome) && !p.AccessOnly {
 		use(state, p, policy, now, verdict.Outcome == session.Rotated)
 	}
@@ -58,12 +58,14 @@ func judge(state session.State, p session.Presented, policy session.Policy, now 
 		return session.Reuse
 	case state.Binding != "" && p.Network != state.Binding:
 		return session.BindingMiss
-	case (state.Held || policy.RequireAttempt) && !p.Attempt.FromClient() && !p.AccessOnly:
-		return session.AttemptRequired
 	}
 	outcome := judgeCurrent(state, p, now, recovering)
 	if p.Generation < state.Generation {
-		outcome = judgePrevious(state, p, policy, now, recovering)
+		outcome = judgePrevious(state, p, now, recovering)
+	}
+	required := (state.Held || policy.RequireAttempt) && !p.Attempt.FromClient() && !p.AccessOnly
+	if required && outcome != session.Reuse {
+		return session.AttemptRequired
 	}
 	if grants(outcome) && !now.Before(state.IdleExpiresAt) {
 		return session.Expired
@@ -83,9 +85,9 @@ func judgeCurrent(state session.State, p session.Presented, now time.Time, recov
 	return session.Rotated
 }
 
-func judgePrevious(state session.State, p session.Presented, policy session.Policy, now time.Time, recovering bool) session.Outcome {
+func judgePrevious(state session.State, p session.Presented, now time.Time, recovering bool) session.Outcome {
 	grace := within(now, state.TurnedAt, state.Grace)
-	retry := grace || within(now, state.TurnedAt, policy.Retry)
+	retry := grace || within(now, state.TurnedAt, state.Retry)
 	same := p.Attempt == state.Attempt && (!p.Attempt.FromClient() || retry)
 	switch {
 	case p.AccessOnly && (same || grace):
@@ -139,7 +141,7 @@ func use(state *session.State, p session.Presented, policy session.Policy, now t
 		if !p.Attempt.FromClient() {
 			state.RotatedBy = p.Mark()
 		}
+		state.Held = state.Held || p.Attempt.FromClient()
 	}
-	state.LastUsedAt = now
-	state.Held = state.Held || p.Attempt.FromClient()
+	state.Use(now)
 }

@@ -22,7 +22,7 @@ func windowMillis(ticks uint8) int64 {
 func (s *search) millis(h hot) Hot {
 	m := Hot{
 		Generation: uint64(h.generation), Attempt: Mark(h.attempt), Held: h.held,
-		IdleExpiresAt: farMillis, ExpiresAt: farMillis, Grace: windowMillis(s.Grace),
+		IdleExpiresAt: farMillis, ExpiresAt: farMillis, Grace: windowMillis(s.Grace), Retry: windowMillis(s.Retry),
 		RotatedBy: h.by.String(), Followed: uint64(h.followed), Follows: uint64(h.follows),
 	}
 	if h.turned != never {

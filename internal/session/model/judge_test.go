@@ -10,7 +10,7 @@ import (
 // The oracle knows the word for every row that a store decides.
 func TestJudge(t *testing.T) {
 	rules := model.Rules{Idle: 1000, Grace: 10, Retry: 100}
-	base := model.Hot{Generation: 5, TurnedAt: 1000, Attempt: -1, IdleExpiresAt: 2000, ExpiresAt: 9000, Grace: 10}
+	base := model.Hot{Generation: 5, TurnedAt: 1000, Attempt: -1, IdleExpiresAt: 2000, ExpiresAt: 9000, Grace: 10, Retry: 100}
 	for _, c := range []struct {
 		name string
 		use  model.Use
@@ -40,7 +40,7 @@ func TestJudge(t *testing.T) {
 // A session that is held to attempt ids, turned with the client's attempt 1.
 func TestJudgeHeld(t *testing.T) {
 	rules := model.Rules{Idle: 1000, Retry: 100}
-	base := model.Hot{Generation: 5, TurnedAt: 1000, Attempt: 1, Held: true, IdleExpiresAt: 2000, ExpiresAt: 9000, Grace: 10}
+	base := model.Hot{Generation: 5, TurnedAt: 1000, Attempt: 1, Held: true, IdleExpiresAt: 2000, ExpiresAt: 9000, Grace: 10, Retry: 100}
 	for _, c := range []struct {
 		name string
 		use  model.Use
@@ -72,7 +72,7 @@ func TestJudgeHeld(t *testing.T) {
 // third in a row they are reported.
 func TestJudgeFollowed(t *testing.T) {
 	rules := model.Rules{Idle: 1000}
-	h := model.Hot{Generation: 5, Attempt: -1, IdleExpiresAt: 5000, ExpiresAt: 9000, Grace: 10, RotatedBy: "owner"}
+	h := model.Hot{Generation: 5, Attempt: -1, IdleExpiresAt: 5000, ExpiresAt: 9000, Grace: 10, Retry: 100, RotatedBy: "owner"}
 	now := int64(1000)
 	for turn, want := range []bool{false, false, true, true} {
 		now += 20

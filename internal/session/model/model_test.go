@@ -138,6 +138,9 @@ func TestNothingIsFound(t *testing.T) {
 		{"two servers of which one has no grace", func(c *model.Config) {
 			c.TwoServers, c.OtherGrace, c.OtherRetry = true, 0, c.Retry
 		}},
+		{"two servers of which one has no retry window, attempt ids", func(c *model.Config) {
+			c.TwoServers, c.OtherGrace, c.OtherRetry, c.Tabs, c.Attempts, c.LostFor = true, c.Grace, 0, 1, true, 3
+		}},
 		{"two servers of which one has a longer grace, attempt ids, a store loss", func(c *model.Config) {
 			c.TwoServers, c.OtherGrace, c.OtherRetry = true, 3, c.Retry
 			c.Tabs, c.Attempts, c.Losses, c.Generations = 1, true, 1, 4

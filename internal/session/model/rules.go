@@ -26,6 +26,7 @@ type Hot struct {
 	ExpiresAt     int64
 
 	Grace     int64  // the session's own, as of its login; 0 is off
+	Retry     int64  // likewise
 	RotatedBy string // presenter of the last turn or the login; empty when unknown
 	Followed  uint64 // newest generation whose predecessor another presenter replayed
 	Follows   uint64 // how many generations in a row up to Followed
@@ -45,7 +46,7 @@ type Use struct {
 // Rules are the settings of the rules in milliseconds, and what the search
 // switches on and off to see what it is for.
 type Rules struct {
-	Idle, Grace, Retry int64 // Grace is the server's own: that of new sessions
+	Idle, Grace, Retry int64 // grace and retry window are the server's own: those of new sessions
 	RequireAttempt     bool  // every session is held to attempt ids
 	EndShared          bool  // a session that two presenters share ends
 
@@ -59,6 +60,7 @@ type Rules struct {
 	AttemptsReused    bool // without "an attempt id makes one turn"
 	NothingFollowed   bool // without "replays by others are counted"
 	ServersGrace      bool // without "the grace is the session's own"
+	ServersRetry      bool // without "the retry window is the session's own"
 	ServersBinding    bool // without "a bound session is checked by every server"
 }
 
@@ -85,7 +87,11 @@ func (r Rules) inGrace(h Hot, then, now int64) bool {
 // repeatable reports whether the attempt that made the current generation still
 // gets it again.
 func (r Rules) repeatable(h Hot, now int64) bool {
-	return r.inGrace(h, h.TurnedAt, now) || within(r.Retry, h.TurnedAt, now)
+	retry := h.Retry
+	if r.ServersRetry {
+		retry = r.Retry
+	}
+	return r.inGrace(h, h.TurnedAt, now) || within(retry, h.TurnedAt, now)
 }
 
 // Time is the session's own time when the clock shows now: it never runs

@@ -85,8 +85,8 @@ func TestWhatTheRulesAreFor(t *testing.T) {
 		{searchCase{"each of two servers judges by its own grace", func(c *model.Config) {
 			c.TwoServers, c.OtherGrace, c.OtherRetry, c.ServersGrace = true, 1, c.Retry, true
 		}}, signOut, 0},
-		{searchCase{"two servers with different retry windows", func(c *model.Config) {
-			c.TwoServers, c.OtherGrace, c.OtherRetry, c.Tabs, c.Attempts, c.LostFor = true, c.Grace, 0, 1, true, 3
+		{searchCase{"each of two servers judges by its own retry window", func(c *model.Config) {
+			c.TwoServers, c.OtherGrace, c.OtherRetry, c.Tabs, c.Attempts, c.LostFor, c.ServersRetry = true, c.Grace, 0, 1, true, 3, true
 		}}, signOut, 0},
 		{searchCase{"a server that binds nothing checks nothing", func(c *model.Config) {
 			c.Tabs, c.Bound, c.Thief, c.ServersBinding = 1, true, model.Asleep, true

@@ -42,13 +42,7 @@ func encode(s session.State) string {
 		formatMillis(s.CreatedAt),
 		s.Delivery.String(),
 		s.Role,
-		strings.Join([]string{
-			clean(s.DeviceName),
-			strconv.FormatInt(s.Grace.Milliseconds(), 10),
-			s.RotatedBy,
-			formatNumber(s.Followed),
-			formatNumber(s.Follows),
-		}, added),
+		clean(s.DeviceName) + encodeAdded(s),
 	}, sep)
 }
 
@@ -87,7 +81,6 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 		return session.State{}, errField
 	}
 	copy(s.SecretHash[:], hash)
-	decodeAdded(&s, values[16])
 	for _, f := range []struct {
 		at int
 		t  *time.Time
@@ -99,7 +92,27 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 			return session.State{}, err
 		}
 	}
+	decodeAdded(&s, values[16])
 	return s, nil
+}
+
+// encodeAdded spells what later versions put behind the device.
+func encodeAdded(s session.State) string {
+	text := added + "g" + formatSpan(s.Grace) + added + "r" + formatSpan(s.Retry)
+	if s.RotatedBy != "" {
+		text += added + "b" + s.RotatedBy
+	}
+	if !s.EarlierUses[0].IsZero() {
+		periods := [2]int64{periodsBetween(s.EarlierUses[0], s.LastUsedAt)}
+		if !s.EarlierUses[1].IsZero() {
+			periods[1] = periodsBetween(s.EarlierUses[1], s.EarlierUses[0])
+		}
+		text += fmt.Sprintf("%se%d.%d", added, periods[0], periods[1])
+	}
+	if s.Followed > 0 {
+		text += fmt.Sprintf("%sf%d.%d", added, s.Followed, s.Follows)
+	}
+	return text
 }
 
 // decodeAdded reads the device and what is behind it. What an older program did
@@ -107,16 +120,60 @@ func decode(userID, id uuid.UUID, field string) (session.State, error) {
 func decodeAdded(s *session.State, text string) {
 	values := strings.Split(text, added)
 	s.DeviceName = values[0]
-	if len(values) < 5 {
-		return
+	for _, value := range values[1:] {
+		if value == "" {
+			continue
+		}
+		first, second, _ := strings.Cut(value[1:], ".")
+		switch value[0] {
+		case 'g':
+			s.Grace = parseSpan(first)
+		case 'r':
+			s.Retry = parseSpan(first)
+		case 'b':
+			s.RotatedBy = first
+		case 'e':
+			s.EarlierUses = parseEarlier(s.LastUsedAt, first, second)
+		case 'f':
+			s.Followed, _ = parseNumber(first)
+			s.Follows, _ = parseNumber(second)
+		}
 	}
-	grace, graceErr := parseNumber(values[1])
-	followed, followedErr := parseNumber("0" + values[3])
-	follows, followsErr := parseNumber("0" + values[4])
-	if graceErr == nil && followedErr == nil && followsErr == nil {
-		s.Grace, s.RotatedBy = time.Duration(grace)*time.Millisecond, values[2]
-		s.Followed, s.Follows = followed, follows
+}
+
+// formatSpan is a number of milliseconds, or of seconds where it is whole.
+func formatSpan(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 	}
+	return strconv.FormatInt(d.Milliseconds(), 10)
+}
+
+func parseSpan(text string) time.Duration {
+	digits, seconds := strings.CutSuffix(text, "s")
+	n, _ := parseNumber(digits)
+	if seconds {
+		return time.Duration(n) * time.Second
+	}
+	return time.Duration(n) * time.Millisecond
+}
+
+func periodsBetween(a, b time.Time) int64 {
+	return int64(b.Truncate(session.Period).Sub(a.Truncate(session.Period)) / session.Period)
+}
+
+// parseEarlier is the starts of the periods of the uses before the last one.
+func parseEarlier(lastUsed time.Time, first, second string) (starts [2]time.Time) {
+	a, firstErr := parseNumber(first)
+	b, secondErr := parseNumber(second)
+	if firstErr != nil || secondErr != nil || a == 0 {
+		return starts
+	}
+	starts[0] = lastUsed.Truncate(session.Period).Add(-time.Duration(a) * session.Period)
+	if b > 0 {
+		starts[1] = starts[0].Add(-time.Duration(b) * session.Period)
+	}
+	return starts
 }
 
 // isTombstone reports whether the field says that its session ended.
@@ -137,14 +194,6 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-// formatNumber is empty for none.
-func formatNumber(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatUint(n, 10)
 }
 
 func formatMillis(t time.Time) string { return strconv.FormatInt(millis(t), 10) }

@@ -188,10 +188,10 @@ func (s *Store) Restore(ctx context.Context, known session.State, adopt uint64, 
 // Revoke implements [session.Store].
 func (s *Store) Revoke(ctx context.Context, userID uuid.UUID, ends []session.End) error {
 	for chunk := range slices.Chunk(ends, maxRevoke) {
-		ids, args := make([]uuid.UUID, 0, len(chunk)), make([]any, 0, 3*len(chunk))
+		ids, args := make([]uuid.UUID, 0, len(chunk)), make([]any, 0, 4*len(chunk))
 		for _, end := range chunk {
 			ids = append(ids, end.SessionID)
-			args = append(args, end.SessionID.String(), string(end.Reason), millis(end.ExpiresAt))
+			args = append(args, end.SessionID.String(), string(end.Reason), millis(end.ExpiresAt), flag(end.InLedger))
 		}
 		if _, err := s.run(ctx, s.revoke, keys(userID, ids...), args...); err != nil {
 			return err

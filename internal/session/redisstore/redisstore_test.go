@@ -174,11 +174,18 @@ func TestFlushAll(t *testing.T) {
 }
 
 // A user has one key for the live sessions, which ends an hour after the longest
-// of them, and one for each that ended, which ends after a day.
+// of them, and one for each that ended, which ends likewise, or after a day where
+// the ledger has it.
 func TestKeys(t *testing.T) {
 	type want struct{ hash, tombstone time.Duration } // times to live; 0: no such key
 	long := want{hash: policy.Absolute + time.Hour}
-	ended := want{tombstone: 24 * time.Hour}
+	ended := want{tombstone: policy.Absolute + time.Hour}
+	inLedger := func(t *testing.T, store session.Store, s session.State) {
+		end := session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonLogout, InLedger: true}
+		if err := store.Revoke(t.Context(), s.UserID, []session.End{end}); err != nil {
+			t.Fatalf("Revoke: %v", err)
+		}
+	}
 	for name, c := range map[string]struct {
 		do   func(*testing.T, session.Store, session.State)
 		want want
@@ -203,6 +210,12 @@ func TestKeys(t *testing.T) {
 			revoke(t, store, s)
 		}, ended},
 		"revoke of what is not there": {revoke, ended},
+		"revoke of what the ledger has": {inLedger, want{tombstone: 24 * time.Hour}},
+		"revoke of what the ledger learns": {func(t *testing.T, store session.Store, s session.State) {
+			revoke(t, store, s)
+			inLedger(t, store, s)
+			revoke(t, store, s)
+		}, want{tombstone: 24 * time.Hour}},
 		"revoke shortly before the end": {func(t *testing.T, store session.Store, s session.State) {
 			s.ExpiresAt = s.CreatedAt.Add(time.Minute)
 			revoke(t, store, s)
@@ -248,7 +261,7 @@ func TestKeys(t *testing.T) {
 		s, dead := login(uuid.New(), time.Now(), session.NewSecret()), login(uuid.New(), time.Now(), session.NewSecret())
 		create(t, store, s)
 		revoke(t, store, dead)
-		for key, want := range map[string]time.Duration{hash(s): policy.Absolute + time.Hour, tombstone(dead): 24 * time.Hour} {
+		for key, want := range map[string]time.Duration{hash(s): policy.Absolute + time.Hour, tombstone(dead): policy.Absolute + time.Hour} {
 			ttl, err := client.PTTL(t.Context(), key).Result()
 			if err != nil || ttl < want-time.Minute || ttl > want {
 				t.Errorf("time to live of %s: got %s and error %v, want about %s", key, ttl, err, want)

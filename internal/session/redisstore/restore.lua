@@ -20,9 +20,9 @@ local adopt, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
 local s, changed = known, false
 local hot = value and decode(value)
 if hot then
-  -- the grace is the session's own from its login on
-  hot.grace = hot.grace or known.grace
-  known.grace = hot.grace
+  -- grace and retry window are the session's own from its login on
+  hot.grace, hot.retry = hot.grace or known.grace, hot.retry or known.retry
+  known.grace, known.retry = hot.grace, hot.retry
   now = math.max(now, hot.used, hot.turned, hot.recovered)
   -- turns from before a later recovery were lost, and it mended their loss
   if known.recovered < hot.recovered or known.generation <= hot.generation then
@@ -45,7 +45,7 @@ if adopt > s.generation then
   s.turned = 0
   s.attempt = ''
   s.by = ''
-  s.used = now
+  use(s, now)
   s.idle = math.min(now + idle, s.expires)
   changed = true
 end

@@ -5,7 +5,7 @@
 -- ARGV[5]   SHA-256 of the presented secret, as the field spells it
 -- ARGV[6]   mark of the attempt: c… when the client chose the id, s… otherwise
 -- ARGV[7]   network of the caller
--- ARGV[8]   grace of a session that has none of its own, ARGV[9] retry window,
+-- ARGV[8]   grace and ARGV[9] retry window of a session that has none of its own,
 --           ARGV[10] idle lifetime, in milliseconds
 -- ARGV[11]  address, ARGV[12] user agent of the caller, ARGV[13] its mark as a presenter
 -- ARGV[14]  '1' for an access token only: nothing changes
@@ -31,9 +31,9 @@ if not s then
 end
 local generation = tonumber(ARGV[4])
 local attempt = ARGV[6]
-local retry, idle = tonumber(ARGV[9]), tonumber(ARGV[10])
+local idle = tonumber(ARGV[10])
 local access_only = ARGV[14] == '1'
-s.grace = s.grace or tonumber(ARGV[8])
+s.grace, s.retry = s.grace or tonumber(ARGV[8]), s.retry or tonumber(ARGV[9])
 
 -- time never runs backwards within a session
 now = math.max(now, s.used, s.turned, s.recovered)
@@ -61,7 +61,7 @@ local function judge_current()
 end
 
 local function judge_previous()
-  local retryable = in_grace or within(s.turned, retry)
+  local retryable = in_grace or within(s.turned, s.retry)
   if attempt == s.attempt and (not from_client(attempt) or retryable) then
     return access_only and 'access_only' or 'retried'
   elseif access_only and in_grace then
@@ -89,11 +89,12 @@ local function judge()
     return recovering and 'recovering' or 'reuse'
   elseif s.binding ~= '' and ARGV[7] ~= s.binding then
     return 'binding'
-  elseif (s.held == '1' or ARGV[15] == '1') and not from_client(attempt) and not access_only then
-    return 'attempt_required'
   end
   local outcome = generation == s.generation and judge_current() or judge_previous()
-  if GRANTS[outcome] and now >= s.idle then
+  local required = (s.held == '1' or ARGV[15] == '1') and not from_client(attempt) and not access_only
+  if required and outcome ~= 'reuse' then
+    return 'attempt_required'
+  elseif GRANTS[outcome] and now >= s.idle then
     return 'expired'
   end
   return outcome
@@ -125,11 +126,9 @@ elseif GRANTS[outcome] and not access_only then
     s.address = ARGV[11]
     s.agent = ARGV[12]
     s.by = from_client(attempt) and '' or ARGV[13]
+    s.held = from_client(attempt) and '1' or s.held
   end
-  s.used = now
-  if from_client(attempt) then
-    s.held = '1'
-  end
+  use(s, now)
   value = encode(s)
   redis.call('HSET', KEYS[1], ARGV[3], value)
 end

@@ -14,16 +14,21 @@
 --   live       L generation turned attempt held idle used recovered address
 --              agent expires secret binding created delivery role device
 --   tombstone  T reason ended expires
--- What was added since stands behind the device, each value after a record
--- separator (byte 30): grace by followed follows, the last three empty for none. A program takes from there what
--- it knows, in this order, and keeps what it does not know, so that two versions
--- can work on one hash; add at the end and never insert.
+-- What was added since stands behind the device, each after a record separator
+-- (byte 30) with a letter that names it:
+--   g, r   grace and retry window, in milliseconds or, with s, in seconds
+--   b      presenter of the last turn
+--   e      how many periods the use before the last use lies before it, and the one
+--          before that before this one, as n.n; uses of one period are one
+--   f      newest generation that somebody else followed, and how many in a row, as n.n
+-- A program keeps what it does not know, so that two versions can work on one hash.
 -- Times are milliseconds since 1970, 0 for none; held is 0 or 1. A field that is
 -- neither counts as lost: the ledger says what is true.
 
 local SEP = '\31'
 local HOUR = 3600000
 local DAY = 24 * HOUR
+local PERIOD = 300000 -- session.Period
 
 local now
 if ARGV[1] ~= '' then
@@ -39,7 +44,7 @@ end
 
 local LIVE = '^L\31(%d+)\31(%d+)\31([^\31]*)\31([01])\31(%d+)\31(%d+)\31(%d+)\31' ..
   '([^\31]*)\31([^\31]*)\31(%d+)\31([%w_-]*)\31([^\31]*)\31((%d+)\31(%u+)\31[^\31]*\31[^\30\31]*)([^\31]*)$'
-local ADDED = '^\30(%d+)\30([%w_-]*)\30(%d*)\30(%d*)(.*)$'
+local OWN = '^\30g(%d+)(s?)\30r(%d+)(s?)(.*)$'
 local DELIVERIES = {COOKIE = true, BODY = true}
 local HASH_LENGTH = 43
 
@@ -49,33 +54,71 @@ local function number(digits)
   return n and n <= 2 ^ 53 and n
 end
 
--- a live session; nil when the field is something else. Its grace is nil where
--- the program that wrote it knew none.
+-- a span in milliseconds
+local function span(digits, unit)
+  local n = number(digits)
+  return n and (unit == 's' and n * 1000 or n)
+end
+
+local function spell(ms)
+  if ms % 1000 == 0 then
+    return string.format('%.0fs', ms / 1000)
+  end
+  return string.format('%.0f', ms)
+end
+
+-- pair reads n.n behind a letter; 0 and 0 where there is none
+local function pair(added, letter)
+  local a, b = string.match(added, '\30' .. letter .. '(%d+)%.(%d+)')
+  return number(a) or 0, number(b) or 0
+end
+
+-- a live session; nil when the field is something else. Its grace and retry
+-- window are nil where the program that wrote it knew none.
 local function decode(value)
   local generation, turned, attempt, held, idle, used, recovered,
     address, agent, expires, secret, binding, rest, created, delivery, added = string.match(value, LIVE)
   if not rest or #secret ~= HASH_LENGTH or not DELIVERIES[delivery] then
     return nil
   end
-  local grace, by, followed, follows, unknown = string.match(added, ADDED)
   local s = {
-    grace = number(grace), by = by or '', followed = number(followed) or 0, follows = number(follows) or 0, unknown = unknown or '',
     generation = number(generation), turned = number(turned), attempt = attempt, held = held,
     idle = number(idle), used = number(used), recovered = number(recovered),
     address = address, agent = agent, expires = number(expires), secret = secret, binding = binding, rest = rest,
   }
+  local grace, grace_unit, retry, retry_unit, more = string.match(added, OWN)
+  added = more or added
+  s.grace, s.retry = span(grace, grace_unit), span(retry, retry_unit)
+  s.by = string.match(added, '\30b([%w_-]+)') or ''
+  s.earlier, s.before = pair(added, 'e')
+  s.followed, s.follows = pair(added, 'f')
+  s.unknown = string.gsub(added, '\30[grbef][^\30]*', '')
   return s.generation and s.turned and s.idle and s.used and s.recovered and s.expires and number(created) and s
 end
 
 local function encode(s)
-  local followed, follows = '', ''
-  if s.followed > 0 then
-    followed, follows = string.format('%.0f', s.followed), string.format('%.0f', s.follows)
-  end
-  return string.format('L\31%.0f\31%.0f\31%s\31%s\31%.0f\31%.0f\31%.0f\31%s\31%s\31%.0f\31%s\31%s\31%s\30%.0f\30%s\30%s\30%s%s',
+  local value = string.format('L\31%.0f\31%.0f\31%s\31%s\31%.0f\31%.0f\31%.0f\31%s\31%s\31%.0f\31%s\31%s\31%s\30g%s\30r%s',
     s.generation, s.turned, s.attempt, s.held, s.idle, s.used, s.recovered,
-    s.address, s.agent, s.expires, s.secret, s.binding, s.rest,
-    s.grace, s.by, followed, follows, s.unknown)
+    s.address, s.agent, s.expires, s.secret, s.binding, s.rest, spell(s.grace), spell(s.retry))
+  if s.by ~= '' then
+    value = value .. '\30b' .. s.by
+  end
+  if s.earlier > 0 then
+    value = value .. string.format('\30e%.0f.%.0f', s.earlier, s.before)
+  end
+  if s.followed > 0 then
+    value = value .. string.format('\30f%.0f.%.0f', s.followed, s.follows)
+  end
+  return value .. s.unknown
+end
+
+-- use records a use of a session
+local function use(s, moment)
+  local periods = math.floor(moment / PERIOD) - math.floor(s.used / PERIOD)
+  if periods > 0 then
+    s.earlier, s.before = periods, s.earlier
+  end
+  s.used = moment
 end
 
 -- reason, time of the end and absolute expiry of a tombstone in the hash; nil

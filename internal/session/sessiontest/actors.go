@@ -145,7 +145,11 @@ func (m *machine) abuse(o *owner) {
 // otherToken presents a generation that nobody holds, or another secret.
 func (m *machine) otherToken(o *owner) {
 	by := m.attempt(rapid.Bool().Draw(m.T, "client"))
+	if rapid.Bool().Draw(m.T, "used attempt") && o.session.Attempt != "" {
+		by = m.oracle.sessions[o.session.ID].state.Attempt
+	}
 	p := present(o.session, rapid.Uint64Range(1, o.jar+3).Draw(m.T, "generation"), by)
+	p.AccessOnly = rapid.Bool().Draw(m.T, "access only")
 	if rapid.Bool().Draw(m.T, "another secret") {
 		p.SecretHash[31] ^= 1
 	}

@@ -62,25 +62,67 @@ func testChain(t *testing.T, open Open) {
 		f.expect(present(s, v.State.Generation, clientB), session.Rotated)
 		f.expect(present(s, 1, clientA), session.Reuse)
 	})
-	for outcome, prepare := range map[session.Outcome]uint64{session.Unchanged: 5, session.Replayed: 4} {
-		t.Run("held from then on: "+string(outcome), func(t *testing.T) {
+	t.Run("a turn with a client's attempt holds", func(t *testing.T) {
+		f := newFixture(t, open)
+		s := f.state()
+		f.create(s)
+		f.expect(present(s, 1, clientA), session.Rotated)
+		f.expect(present(s, 2, serverB), session.AttemptRequired)
+		f.clock.Step(f.policy.Grace + ms)
+		f.expect(present(s, 2, serverB), session.AttemptRequired)
+		f.expect(present(s, 2, clientB), session.Rotated)
+	})
+	for outcome, c := range map[session.Outcome]struct {
+		turn    session.Attempt
+		present uint64
+	}{session.Unchanged: {serverA, 5}, session.Replayed: {serverA, 4}, session.Retried: {clientA, 4}} {
+		// whoever holds a copy could keep its owner out
+		t.Run("nothing but a turn holds: "+string(outcome), func(t *testing.T) {
 			f := newFixture(t, open)
 			s := f.turned()
+			s.Attempt = c.turn
 			f.create(s)
-			f.expect(present(s, prepare, clientA), outcome)
-			f.expect(present(s, 5, serverB), session.AttemptRequired)
+			f.expect(present(s, c.present, clientA), outcome)
 			f.clock.Step(f.policy.Grace + ms)
-			f.expect(present(s, 5, serverB), session.AttemptRequired)
-			f.expect(present(s, 5, clientB), session.Rotated)
+			f.expect(present(s, 5, serverB), session.Rotated)
 		})
 	}
-	t.Run("held from then on: retried", func(t *testing.T) {
+	t.Run("a hold hides no theft", func(t *testing.T) {
 		f := newFixture(t, open)
-		s := f.turned()
-		s.Attempt = clientA
+		s := f.state()
 		f.create(s)
-		f.expect(present(s, 4, clientA), session.Retried)
-		f.expect(present(s, 5, serverB), session.AttemptRequired)
+		f.expect(present(s, 1, clientA), session.Rotated) // a thief's
+		f.clock.Step(f.policy.Grace + ms)
+		f.expect(present(s, 1, serverB), session.Reuse) // the owner's
+	})
+	t.Run("uses are told by periods of five minutes", func(t *testing.T) {
+		f := newFixture(t, open)
+		f.clock.Step(f.clock.Now().Truncate(session.Period).Add(session.Period).Sub(f.clock.Now()))
+		start := f.clock.Now()
+		s := f.state()
+		f.create(s)
+		use := func(at time.Duration, want ...time.Duration) {
+			t.Helper()
+			f.clock.Step(start.Add(at).Sub(f.clock.Now()))
+			g := f.stored(s.ID).Generation
+			v := f.expect(present(s, g, serial("c")(0)), session.Rotated)
+			var starts [2]time.Time
+			for i, d := range want {
+				starts[i] = start.Add(d)
+			}
+			if v.State.EarlierUses != starts {
+				t.Errorf("at %s: got uses at %s and %s before, want %s and %s", at,
+					spell(v.State.EarlierUses[0]), spell(v.State.EarlierUses[1]), spell(starts[0]), spell(starts[1]))
+			}
+		}
+		const m = time.Minute
+		use(m)
+		use(4 * m)
+		use(5*m, 0)
+		use(9*m, 0)
+		use(21*m, 5*m, 0)
+		use(24*m, 5*m, 0)
+		use(31*m, 20*m, 5*m)
 	})
 	t.Run("outcomes that hand out nothing do not hold", func(t *testing.T) {
 		f := newFixture(t, open)

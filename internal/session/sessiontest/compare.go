@@ -50,6 +50,8 @@ func difference(got, want session.State) string {
 	field("Held", got.Held, want.Held)
 	moment("RecoveredAt", got.RecoveredAt, want.RecoveredAt)
 	field("Grace", got.Grace, want.Grace)
+	field("Retry", got.Retry, want.Retry)
+	field("EarlierUses", got.EarlierUses, want.EarlierUses)
 	field("RotatedBy", got.RotatedBy, want.RotatedBy)
 	field("Followed", got.Followed, want.Followed)
 	field("Follows", got.Follows, want.Follows)

@@ -54,6 +54,9 @@ func (r *row) rise(c session.Checkpoint) {
 func (m *machine) wipe(*rapid.T) {
 	m.store = m.forget(m.store, m.clock.Now, m.user)
 	m.oracle.sessions = map[uuid.UUID]record{}
+	if m.honest {
+		m.snapshot = nil // two losses in one breath cost a session: docs/adr/0003-ledger.md
+	}
 	m.lost()
 }
 

@@ -28,6 +28,7 @@ func newOracle(policy session.Policy) *oracle {
 		policy: policy,
 		rules: model.Rules{
 			Idle: policy.Idle.Milliseconds(), Grace: policy.Grace.Milliseconds(), Retry: policy.Retry.Milliseconds(),
+			RequireAttempt: policy.RequireAttempt, EndShared: policy.EndShared,
 		},
 		marks:    map[session.Attempt]model.Mark{"": 0},
 		sessions: map[uuid.UUID]record{},
@@ -42,21 +43,28 @@ func (o *oracle) rotate(p session.Presented, now time.Time) session.Verdict {
 	case r.reason != "":
 		return session.Verdict{Outcome: session.Tombstone, Reason: r.reason}
 	}
-	outcome, after := o.rules.Judge(o.hot(r.state), model.Use{
+	before := o.hot(r.state)
+	outcome, after := o.rules.Judge(before, model.Use{
 		Generation:   p.Generation,
 		Attempt:      o.mark(p.Attempt),
+		AccessOnly:   p.AccessOnly,
+		By:           p.Mark(),
 		WrongSecret:  p.SecretHash != r.state.SecretHash,
 		WrongNetwork: r.state.Binding != "" && p.Network != r.state.Binding,
 	}, now.UnixMilli())
-	switch outcome {
-	case session.Reuse, session.BindingMiss:
-		r.reason = reasonOf(outcome)
-	case session.Rotated, session.Unchanged, session.Replayed, session.Retried:
-		r.state = o.with(r.state, after)
+	shared := outcome == session.Shared || model.ReportsShared(before, after)
+	if reason, ends := outcome.Ends(); ends {
+		r.reason = reason
+	}
+	if model.Granted(outcome) && outcome != session.AccessOnly {
+		r.state.Use(moment(after.LastUsedAt))
+	}
+	r.state = o.with(r.state, after)
+	if outcome == session.Rotated {
 		r.state.IPAddress, r.state.UserAgent = p.IPAddress, p.UserAgent
 	}
 	o.sessions[p.SessionID] = r
-	return session.Verdict{Outcome: outcome, State: r.state}
+	return session.Verdict{Outcome: outcome, State: r.state, Shared: shared}
 }
 
 // restore reports false where there is a tombstone.
@@ -70,6 +78,9 @@ func (o *oracle) restore(known session.State, adopt uint64, now time.Time) (sess
 		base = known
 	}
 	after := o.rules.Restore(o.hot(r.state), found, o.hot(known), adopt, now.UnixMilli())
+	if after.Generation > base.Generation { // adopted
+		base.Use(moment(after.LastUsedAt))
+	}
 	r.state = o.with(base, after)
 	o.sessions[known.ID] = r
 	return r.state, true
@@ -89,6 +100,7 @@ func (o *oracle) hot(s session.State) model.Hot {
 		Generation: s.Generation, TurnedAt: milli(s.TurnedAt), Attempt: o.mark(s.Attempt), Held: s.Held,
 		LastUsedAt: milli(s.LastUsedAt), RecoveredAt: milli(s.RecoveredAt),
 		IdleExpiresAt: milli(s.IdleExpiresAt), ExpiresAt: milli(s.ExpiresAt),
+		Grace: s.Grace.Milliseconds(), Retry: s.Retry.Milliseconds(), RotatedBy: s.RotatedBy, Followed: s.Followed, Follows: s.Follows,
 	}
 }
 
@@ -96,6 +108,7 @@ func (o *oracle) hot(s session.State) model.Hot {
 func (o *oracle) with(s session.State, h model.Hot) session.State {
 	s.Generation, s.TurnedAt, s.Held = h.Generation, moment(h.TurnedAt), h.Held
 	s.LastUsedAt, s.RecoveredAt, s.IdleExpiresAt = moment(h.LastUsedAt), moment(h.RecoveredAt), moment(h.IdleExpiresAt)
+	s.RotatedBy, s.Followed, s.Follows = h.RotatedBy, h.Followed, h.Follows
 	for attempt, mark := range o.marks {
 		if mark == h.Attempt {
 			s.Attempt = attempt

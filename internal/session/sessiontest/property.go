@@ -183,7 +183,7 @@ func (m *machine) login(t *rapid.T) {
 			IdleExpiresAt: now.Add(m.policy.Idle), ExpiresAt: now.Add(m.policy.Absolute),
 			IPAddress: "192.0.2.1", UserAgent: "login", DeviceName: "device",
 		},
-		Role: "USER", SecretHash: sha256.Sum256(id[:]), Generation: 1,
+		Role: "USER", SecretHash: sha256.Sum256(id[:]), Generation: 1, Grace: m.policy.Grace, Retry: m.policy.Retry,
 	}
 	if rapid.Bool().Draw(t, "bound") {
 		s.Binding = "192.0.2.1"

@@ -11,6 +11,7 @@ import (
 // checkpoint is what the ledger knows of s: generation g, turned by attempt
 // and last used at the given times before now.
 func (f *fixture) checkpoint(s session.State, g uint64, by session.Attempt, turned, used time.Duration) session.State {
+	s.EarlierUses = [2]time.Time{} // it does not tell of them
 	now := f.clock.Now()
 	s.Generation, s.TurnedAt, s.Attempt, s.LastUsedAt = g, now.Add(-turned), by, now.Add(-used)
 	s.IdleExpiresAt, s.RecoveredAt = time.Time{}, time.Time{}
@@ -68,7 +69,7 @@ func testRestore(t *testing.T, open Open) {
 		c := f.checkpoint(f.turned(), 7, clientA, 2*time.Hour, 2*time.Hour)
 		want := c
 		want.Generation, want.TurnedAt, want.Attempt, want.RotatedBy = 12, time.Time{}, "", ""
-		want.LastUsedAt = f.clock.Now()
+		want.Use(f.clock.Now())
 		f.wantRestored(f.restore(c, 12), f.restored(want))
 		f.expect(present(c, 12, clientB), session.Unchanged)
 	})
@@ -88,8 +89,8 @@ func testRestore(t *testing.T, open Open) {
 		f.clock.Step(20 * time.Minute)
 		c := f.checkpoint(s, 8, clientA, 5*time.Minute, 4*time.Minute)
 		want := c
-		want.Generation, want.TurnedAt, want.Attempt, want.LastUsedAt = 9, time.Time{}, "", f.clock.Now()
-		want.RotatedBy = ""
+		want.Generation, want.TurnedAt, want.Attempt, want.RotatedBy = 9, time.Time{}, "", ""
+		want.Use(f.clock.Now())
 		f.wantRestored(f.restore(c, 9), f.restored(want))
 	})
 	t.Run("adopts above the hot state", func(t *testing.T) {
@@ -99,8 +100,8 @@ func testRestore(t *testing.T, open Open) {
 		f.clock.Step(20 * time.Minute)
 		c := f.checkpoint(s, 2, serverB, time.Hour, time.Hour)
 		want := s
-		want.Generation, want.TurnedAt, want.Attempt, want.LastUsedAt = 6, time.Time{}, "", f.clock.Now()
-		want.RotatedBy = ""
+		want.Generation, want.TurnedAt, want.Attempt, want.RotatedBy = 6, time.Time{}, "", ""
+		want.Use(f.clock.Now())
 		want = f.restored(want)
 		got := f.restore(c, 6)
 		got.IPAddress, got.UserAgent = want.IPAddress, want.UserAgent // who used it is not known

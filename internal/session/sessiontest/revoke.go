@@ -76,7 +76,19 @@ func testRevoke(t *testing.T, open Open) {
 		}
 		f.wantStored(s)
 	})
-	t.Run("an end is remembered for a day", func(t *testing.T) {
+	t.Run("an end that the ledger has is remembered for a day", func(t *testing.T) {
+		f := newFixture(t, open)
+		f.policy.Absolute *= 2
+		s := f.turned()
+		f.create(s)
+		end := session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonLogout, InLedger: true}
+		if err := f.store.Revoke(f.ctx, f.user, []session.End{end}); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.Step(24*time.Hour - ms)
+		f.wantEnded(s, session.ReasonLogout)
+	})
+	t.Run("another end is remembered until the absolute expiry", func(t *testing.T) {
 		f := newFixture(t, open)
 		f.policy.Absolute *= 2
 		s, found := f.turned(), f.turned()
@@ -84,7 +96,7 @@ func testRevoke(t *testing.T, open Open) {
 		f.create(found)
 		f.revoke(s, session.ReasonLogout)
 		f.expect(present(found, 1, serverB), session.Reuse)
-		f.clock.Step(24*time.Hour - ms)
+		f.clock.Step(f.policy.Absolute)
 		f.wantEnded(s, session.ReasonLogout)
 		f.wantEnded(found, session.ReasonReuse)
 	})

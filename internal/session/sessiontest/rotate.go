@@ -14,9 +14,9 @@ type effect int
 
 const (
 	nothing effect = iota
-	touches        // last use, and the hold when a client's attempt came
+	touches        // last use
 	follows        // that, and one more generation that somebody else followed
-	turns          // that, and one generation more
+	turns          // that, one generation more, and the hold when a client's attempt came
 	ends           // a tombstone
 )
 
@@ -83,6 +83,7 @@ func (f *fixture) after(s session.State, p session.Presented, e effect) session.
 		if !p.Attempt.FromClient() {
 			s.RotatedBy = p.Mark()
 		}
+		s.Held = s.Held || p.Attempt.FromClient()
 		s.IdleExpiresAt = now.Add(f.policy.Idle)
 		if s.ExpiresAt.Before(s.IdleExpiresAt) {
 			s.IdleExpiresAt = s.ExpiresAt
@@ -92,8 +93,7 @@ func (f *fixture) after(s session.State, p session.Presented, e effect) session.
 		s.Followed, s.Follows = s.Generation, s.Follows+1
 	}
 	if e == turns || e == touches || e == follows {
-		s.LastUsedAt = now
-		s.Held = s.Held || p.Attempt.FromClient()
+		s.Use(now)
 	}
 	return s
 }
@@ -104,8 +104,8 @@ func byClientA(s *session.State)   { s.Attempt, s.Held = clientA, true }
 func unknownTurn(s *session.State) { s.TurnedAt, s.Attempt = time.Time{}, "" }
 func bound(s *session.State)       { s.Binding = here }
 func noGrace(s *session.State)     { s.Grace = 0 }
-func noRetry(p *session.Policy)    { p.Retry = 0 }
-func shortRetry(p *session.Policy) { p.Retry = 3 * time.Second }
+func noRetry(s *session.State)     { s.Retry = 0 }
+func shortRetry(s *session.State)  { s.Retry = 3 * time.Second }
 func strict(p *session.Policy)     { p.RequireAttempt = true }
 func endShared(p *session.Policy)  { p.EndShared = true }
 
@@ -156,7 +156,7 @@ func testRotate(t *testing.T, open Open) {
 		{name: "current exactly at the grace is unchanged", age: grace, present: 5, by: serverB, want: session.Unchanged, effect: touches},
 		{name: "current at once is unchanged", present: 5, by: serverB, want: session.Unchanged, effect: touches},
 		{name: "current with the attempt of the turn is unchanged", age: ms, present: 5, by: serverA, want: session.Unchanged, effect: touches},
-		{name: "unchanged with a client attempt holds", age: ms, present: 5, by: clientA, want: session.Unchanged, effect: touches},
+		{name: "unchanged with a client attempt holds nothing", age: ms, present: 5, by: clientA, want: session.Unchanged, effect: touches},
 		{name: "a turn with a client attempt holds", age: grace + ms, present: 5, by: clientA, want: session.Rotated, effect: turns},
 		{name: "a held session turns with a client attempt", given: held, age: grace + ms, present: 5, by: clientA, want: session.Rotated, effect: turns},
 		{name: "grace 0 turns within the same millisecond", given: noGrace, present: 5, by: serverB, want: session.Rotated, effect: turns},
@@ -167,7 +167,7 @@ func testRotate(t *testing.T, open Open) {
 		// rule 9: the previous generation, turned without client attempt
 		{name: "previous at once is replayed", present: 4, by: serverB, want: session.Replayed, effect: touches},
 		{name: "previous exactly at the grace is replayed", age: grace, present: 4, by: serverB, want: session.Replayed, effect: touches},
-		{name: "previous with a client attempt is replayed and holds", age: ms, present: 4, by: clientB, want: session.Replayed, effect: touches},
+		{name: "previous with a client attempt is replayed and holds nothing", age: ms, present: 4, by: clientB, want: session.Replayed, effect: touches},
 		{name: "previous a millisecond after the grace is reuse", age: grace + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
 		{name: "previous with a client attempt after the grace is reuse", age: grace + ms, present: 4, by: clientB, want: session.Reuse, effect: ends},
 		{name: "grace 0 replays nothing within the same millisecond", given: noGrace, present: 4, by: serverB, want: session.Reuse, effect: ends},
@@ -176,20 +176,20 @@ func testRotate(t *testing.T, open Open) {
 		// rule 9: the request that turned, once more
 		{name: "the server's attempt again is retried", present: 4, by: serverA, want: session.Retried, effect: touches},
 		{name: "the server's attempt again at any age", age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
-		{name: "the server's attempt again after the retry window", policy: shortRetry, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
-		{name: "the server's attempt again without windows", given: noGrace, policy: noRetry, present: 4, by: serverA, want: session.Retried, effect: touches},
-		{name: "the server's attempt again without windows, later", given: noGrace, policy: noRetry, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
+		{name: "the server's attempt again after the retry window", given: shortRetry, age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
+		{name: "the server's attempt again without windows", given: all(noGrace, noRetry), present: 4, by: serverA, want: session.Retried, effect: touches},
+		{name: "the server's attempt again without windows, later", given: all(noGrace, noRetry), age: idle - ms, present: 4, by: serverA, want: session.Retried, effect: touches},
 
 		// rule 9: turned by a client's attempt
 		{name: "the client's attempt again is retried", given: byClientA, present: 4, by: clientA, want: session.Retried, effect: touches},
 		{name: "the client's attempt again exactly at the retry window", given: byClientA, age: retry, present: 4, by: clientA, want: session.Retried, effect: touches},
 		{name: "the client's attempt a millisecond after the retry window is reuse", given: byClientA, age: retry + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
-		{name: "the client's attempt within the grace, without a retry window", given: byClientA, policy: noRetry, age: grace, present: 4, by: clientA, want: session.Retried, effect: touches},
-		{name: "the client's attempt after the grace, without a retry window, is reuse", given: byClientA, policy: noRetry, age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
-		{name: "the grace counts where the retry window is shorter", given: byClientA, policy: shortRetry, age: grace, present: 4, by: clientA, want: session.Retried, effect: touches},
-		{name: "after both windows the client's attempt is reuse", given: byClientA, policy: shortRetry, age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
+		{name: "the client's attempt within the grace, without a retry window", given: all(byClientA, noRetry), age: grace, present: 4, by: clientA, want: session.Retried, effect: touches},
+		{name: "the client's attempt after the grace, without a retry window, is reuse", given: all(byClientA, noRetry), age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
+		{name: "the grace counts where the retry window is shorter", given: all(byClientA, shortRetry), age: grace, present: 4, by: clientA, want: session.Retried, effect: touches},
+		{name: "after both windows the client's attempt is reuse", given: all(byClientA, shortRetry), age: grace + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
 		{name: "the client's attempt within the retry window, grace 0", given: all(byClientA, noGrace), age: retry, present: 4, by: clientA, want: session.Retried, effect: touches},
-		{name: "the client's attempt without windows is reuse", given: all(byClientA, noGrace), policy: noRetry, age: ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
+		{name: "the client's attempt without windows is reuse", given: all(byClientA, noGrace, noRetry), age: ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
 		{name: "another client attempt at once is contended", given: byClientA, present: 4, by: clientB, want: session.Contended},
 		{name: "another client attempt exactly at the grace is contended", given: byClientA, age: grace, present: 4, by: clientB, want: session.Contended},
 		{name: "another client attempt after the grace is reuse", given: byClientA, age: grace + ms, present: 4, by: clientB, want: session.Reuse, effect: ends},
@@ -215,6 +215,9 @@ func testRotate(t *testing.T, open Open) {
 		{name: "a longer grace of the session's own", given: func(s *session.State) { s.Grace = 30 * time.Second }, age: 30 * time.Second, present: 4, by: serverB, want: session.Replayed, effect: touches},
 		{name: "a shorter grace of the session's own", given: func(s *session.State) { s.Grace = 2 * time.Second }, age: 2*time.Second + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
 		{name: "no grace of the session's own", given: noGrace, age: ms, present: 5, by: serverB, want: session.Rotated, effect: turns},
+
+		{name: "a longer retry window of the session's own", given: all(byClientA, func(s *session.State) { s.Retry = 50 * time.Minute }), age: 50 * time.Minute, present: 4, by: clientA, want: session.Retried, effect: touches},
+		{name: "a shorter retry window of the session's own", given: all(byClientA, func(s *session.State) { s.Retry = time.Minute }), age: time.Minute + ms, present: 4, by: clientA, want: session.Reuse, effect: ends},
 
 		// a policy that requires attempt ids
 		{name: "required: current without client attempt", policy: strict, age: grace + ms, present: 5, by: serverB, want: session.AttemptRequired},
@@ -331,7 +334,8 @@ func testOrder(t *testing.T, open Open) {
 		{name: "7 before 9: another network and spent", given: bound, age: grace + ms, present: 4, by: serverB, with: elsewhere, want: session.BindingMiss, effect: ends},
 		{name: "7 before 10: another network and current", given: bound, age: grace + ms, present: 5, by: serverB, with: elsewhere, want: session.BindingMiss, effect: ends},
 		{name: "7 before 11: another network and idle", given: bound, age: idle, present: 5, by: serverB, with: elsewhere, want: session.BindingMiss, effect: ends},
-		{name: "8 before 9: held and spent", given: held, age: grace + ms, present: 4, by: serverB, want: session.AttemptRequired},
+		{name: "9 before 8: held and spent", given: held, age: grace + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
+		{name: "9 before 8: required and spent", policy: strict, age: grace + ms, present: 4, by: serverB, want: session.Reuse, effect: ends},
 		{name: "8 before 9: held and the server's attempt of the turn", given: held, present: 4, by: serverA, want: session.AttemptRequired},
 		{name: "8 before 11: held and idle", given: held, age: idle, present: 5, by: serverB, want: session.AttemptRequired},
 		{name: "9 before 11: spent and idle", age: idle, present: 4, by: serverB, want: session.Reuse, effect: ends},

@@ -115,7 +115,7 @@ func (f *fixture) state() session.State {
 			DeviceName: "Ada's phone", UserAgent: "agent/1", IPAddress: here,
 		},
 		Role: "USER", SecretHash: sha256.Sum256(id[:]), Generation: 1,
-		Grace: f.policy.Grace,
+		Grace: f.policy.Grace, Retry: f.policy.Retry,
 	}
 }
 
