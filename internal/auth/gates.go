@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	loginGate   = "login"
-	refreshGate = "refresh"
+	loginGate = "login"
 	// giveBackTimeout is how long a login that a store failed tries to give back
 	// what it took: the store may be that of the gates.
 	giveBackTimeout = 300 * time.Millisecond
@@ -199,31 +198,4 @@ func (s *Service) prove(a *attempt, u user.User) secret.Text {
 	return s.Keys.Load().Devices.Mint(accountEmail(secret.New(u.Email)), device.Proof{
 		UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion,
 	})
-}
-
-// refreshAllowed is *RateLimitedError where too many refreshes of the caller's
-// network failed. This node alone counts them, so that a refresh asks nobody but
-// the store of sessions.
-func (s *Service) refreshAllowed(ctx context.Context, c Caller) error {
-	verdict, err := s.Refreshes.Peek(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
-	switch {
-	case err != nil:
-		return s.unavailable("refresh gate", err)
-	case !verdict.Allowed():
-		return &RateLimitedError{Wait: verdict.RetryAfter}
-	}
-	return nil
-}
-
-// refreshFailed charges the caller's network for a refresh whose token is no good.
-// One that brings none, or is refused by its arguments, costs no more than any
-// request: pages send it for each visitor who is not signed in, and they must not
-// close the gate of those who are.
-func (s *Service) refreshFailed(ctx context.Context, c Caller, outcome session.Outcome) {
-	switch outcome {
-	case session.Malformed, session.UnknownKey, session.RetiredKey, session.Forged, session.Expired, session.Tombstone,
-		session.Unknown, session.Reuse, session.BindingMiss:
-		// A memory without room for one more network lets this one's failures go uncounted.
-		_, _ = s.Refreshes.Spend(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
-	}
 }
