@@ -269,6 +269,7 @@ func (n *node) service(db *gorm.DB, hot hotState, events *audit.Log) (*auth.Serv
 		LoginRate:        n.loginRate,
 		LoginSchedule:    n.loginSchedule,
 		Refreshes:        throttle.NewMemory(time.Now),
+		LoginSuccessRate: n.loginSuccessRate,
 		RefreshRate:      n.refreshRate,
 		ReconcileEvery:   n.reconcile,
 		StaleAfter:       n.staleAfter,

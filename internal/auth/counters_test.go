@@ -48,8 +48,13 @@ func (w *world) device() *secret.Text {
 
 func (w *world) change(c *client, from auth.Caller, current string) auth.ChangePasswordResult {
 	w.Helper()
+	return w.changeTo(c, from, current, strongPassword)
+}
+
+func (w *world) changeTo(c *client, from auth.Caller, current, next string) auth.ChangePasswordResult {
+	w.Helper()
 	result, err := w.svc.ChangePassword(w.Context(), from, w.claims(c), auth.ChangePasswordInput{
-		CurrentPassword: secret.New(current), NewPassword: secret.New(strongPassword),
+		CurrentPassword: secret.New(current), NewPassword: secret.New(next),
 	})
 	w.must(err)
 	return result

@@ -18,6 +18,11 @@ import (
 
 const (
 	loginGate = "login"
+	// successGate and changeGate count right passwords of an account: logins apart
+	// from changes, so that whoever else knows the password cannot keep the owner
+	// from changing it.
+	successGate = "login-success"
+	changeGate  = "password-success"
 	// giveBackTimeout is how long a login that a store failed tries to give back
 	// what it took: the store may be that of the gates.
 	giveBackTimeout = 300 * time.Millisecond
@@ -143,6 +148,23 @@ func (s *Service) recognise(ctx context.Context, a *attempt, u user.User) error 
 // forgetDevice makes it an attempt from an unknown device.
 func (a *attempt) forgetDevice() {
 	a.lane.Device, a.proof, a.proven = "", device.Proof{}, false
+}
+
+// beginAllowed charges an account for the session that its right password is about
+// to begin; *throttled where too many began. Nobody without the password comes this
+// far, so that strangers cannot close it. What it took is not given back: a session
+// that could not be begun may have left a row.
+func (s *Service) beginAllowed(ctx context.Context, gate string, a *attempt) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	verdict, err := s.Throttle.Spend(ctx, []throttle.Bucket{{Key: gate + ":{" + a.account + "}", Rate: s.LoginSuccessRate}})
+	switch {
+	case err != nil:
+		return s.unavailable("account gate", err)
+	case !verdict.Allowed():
+		return &throttled{verdict.RetryAfter}
+	}
+	return nil
 }
 
 // leave settles an attempt by what came of it. A wrong password stays charged; a

@@ -94,6 +94,9 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 		defer turn.Leave()
 		err = s.verifyPassword(ctx, turn, u, given)
 		turn.Leave() // the slot is not for those that wait for the gates
+		if err == nil {
+			err = s.beginAllowed(ctx, changeGate, a)
+		}
 	}
 	s.leave(ctx, a, err)
 	if err != nil {
