@@ -29,6 +29,7 @@ type serverFlags struct {
 	AllowedOrigins string `env:"PAWL_ALLOWED_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may use the refresh cookie: exact scheme://host[:port], comma-separated.${origins_note}"`
 	WebviewOrigins string `env:"PAWL_WEBVIEW_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may carry refresh tokens in bodies (app webviews)."`
 	TrustedProxies string `env:"PAWL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"Peers whose X-Forwarded-For and X-Forwarded-Proto are believed, as 10.0.0.0/8."`
+	NAT64Prefixes  string `name:"nat64-prefixes" env:"PAWL_NAT64_PREFIXES" placeholder:"CIDR,..." help:"Prefixes of translators of your own, below which IPv6 addresses hold those of IPv4 clients, as 2001:db8:64::/96."`
 	CookieSamesite string `env:"PAWL_COOKIE_SAMESITE" default:"strict" placeholder:"strict" help:"SameSite of the refresh cookie: strict, lax or none (adds Partitioned). Default: strict."`
 
 	AccessTTL      string `name:"access-ttl" env:"PAWL_ACCESS_TTL" default:"15m" placeholder:"15m" help:"Life of an access token, ${access_range}. Default: 15m."`
@@ -94,6 +95,7 @@ type settings struct {
 	allowedOrigins         []string // nil where none was set
 	webviewOrigins         []string
 	trustedProxies         []netip.Prefix
+	nat64Prefixes          []netip.Prefix
 	sameSite               http.SameSite
 	policy                 session.Policy
 	argon2                 password.Params
@@ -136,6 +138,7 @@ func (f *serverFlags) settings(r *reader, l limits) settings {
 		allowedOrigins: r.origins("PAWL_ALLOWED_ORIGINS", f.AllowedOrigins, false),
 		webviewOrigins: r.origins("PAWL_WEBVIEW_ORIGINS", f.WebviewOrigins, true),
 		trustedProxies: r.prefixes("PAWL_TRUSTED_PROXIES", f.TrustedProxies),
+		nat64Prefixes:  r.translators("PAWL_NAT64_PREFIXES", f.NAT64Prefixes),
 		sameSite: oneOf(r, "PAWL_COOKIE_SAMESITE", f.CookieSamesite, choices[http.SameSite]{
 			{"strict", http.SameSiteStrictMode}, {"lax", http.SameSiteLaxMode}, {"none", http.SameSiteNoneMode}}),
 		access: token.Config{

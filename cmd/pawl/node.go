@@ -132,6 +132,7 @@ func (n *node) face(port int) (err error) {
 		AllowedOrigins:   n.allowedOrigins,
 		WebviewOrigins:   n.webviewOrigins,
 		TrustedProxies:   n.trustedProxies,
+		NAT64Prefixes:    n.nat64Prefixes,
 		CrossSiteCookies: n.sameSite == http.SameSiteNoneMode,
 		Certificate:      n.certificate,
 		CrossOrigin:      func(c auth.Caller) { n.tell(audit.RequestCrossOriginRejected, c) },
