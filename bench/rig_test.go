@@ -50,7 +50,7 @@ func prepare(tb testing.TB, redis string, settings ...string) *rig {
 	r.Env = append(os.Environ(), append([]string{
 		"PAWL_DATABASE_URL=" + r.database, "PAWL_REDIS_URL=" + redis,
 		"PAWL_KEYS_DIR=" + filepath.Join(tb.TempDir(), "keys"), "PAWL_ISSUER=bench", "PAWL_AUDIENCE=bench",
-		"PAWL_ADDR=127.0.0.1:0", "PAWL_ADMIN_ADDR=off", "PAWL_LOGIN_MIN_DURATION=0s", "PAWL_LOGIN_NETWORK_RATE=off", "PAWL_SESSION_CAP=1000",
+		"PAWL_ADDR=127.0.0.1:0", "PAWL_ADMIN_ADDR=off", "PAWL_LOGIN_MIN_DURATION=0s", "PAWL_LOGIN_NETWORK_RATE=off", "PAWL_LOGIN_SUCCESS_RATE=off", "PAWL_SESSION_CAP=1000",
 	}, settings...)...)
 	if logDir() != "" {
 		r.Env = append(r.Env, "PAWL_LOG_LEVEL=debug")

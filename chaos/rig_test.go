@@ -172,7 +172,7 @@ func (r *rig) environment(dir string) map[string]string {
 		"PAWL_ALLOWED_ORIGINS": origin, "PAWL_REUSE_GRACE": r.grace.String(), "PAWL_SESSION_CAP": "200",
 		"PAWL_LOGIN_MIN_DURATION": "0s", "PAWL_LOG_LEVEL": "debug", "PAWL_ACCESS_TTL": "1h",
 		// Everybody comes from one address here.
-		"PAWL_LOGIN_NETWORK_RATE": "off", "PAWL_REFRESH_NETWORK_RATE": "off",
+		"PAWL_LOGIN_NETWORK_RATE": "off", "PAWL_LOGIN_SUCCESS_RATE": "off", "PAWL_REFRESH_NETWORK_RATE": "off",
 	}
 }
 

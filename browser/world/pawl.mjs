@@ -56,6 +56,7 @@ const common = {
   PAWL_LOG_FORMAT: "json",
   PAWL_LOG_LEVEL: "debug",
   PAWL_LOGIN_NETWORK_RATE: "off",
+  PAWL_LOGIN_SUCCESS_RATE: "off",
 };
 
 /** `pawl serve`, ready, with an empty database. `grace` is in milliseconds. */

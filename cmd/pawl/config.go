@@ -29,6 +29,7 @@ type serverFlags struct {
 	AllowedOrigins string `env:"PAWL_ALLOWED_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may use the refresh cookie: exact scheme://host[:port], comma-separated.${origins_note}"`
 	WebviewOrigins string `env:"PAWL_WEBVIEW_ORIGINS" placeholder:"ORIGIN,..." help:"Pages that may carry refresh tokens in bodies (app webviews)."`
 	TrustedProxies string `env:"PAWL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"Peers whose X-Forwarded-For and X-Forwarded-Proto are believed, as 10.0.0.0/8."`
+	NAT64Prefixes  string `name:"nat64-prefixes" env:"PAWL_NAT64_PREFIXES" placeholder:"CIDR,..." help:"Prefixes of translators of your own, below which IPv6 addresses hold those of IPv4 clients, as 2001:db8:64::/96."`
 	CookieSamesite string `env:"PAWL_COOKIE_SAMESITE" default:"strict" placeholder:"strict" help:"SameSite of the refresh cookie: strict, lax or none (adds Partitioned). Default: strict."`
 
 	AccessTTL      string `name:"access-ttl" env:"PAWL_ACCESS_TTL" default:"15m" placeholder:"15m" help:"Life of an access token, ${access_range}. Default: 15m."`
@@ -48,7 +49,8 @@ type serverFlags struct {
 	Argon2Concurrency    string `name:"argon2-concurrency" env:"PAWL_ARGON2_CONCURRENCY" placeholder:"N" help:"Password hashes at a time. Default: one less than there are cores, and at least one."`
 	LoginNetworkRate     string `env:"PAWL_LOGIN_NETWORK_RATE" default:"30/2s" placeholder:"30/2s" help:"Logins of one network: how many at once, and how long until one more; or off. Default: 30/2s."`
 	LoginAccountSchedule string `env:"PAWL_LOGIN_ACCOUNT_SCHEDULE" default:"5:30s,10:60s,20:5m,50:1h,100:24h" placeholder:"5:30s,…" help:"Failed logins of one account and the pause after so many; or off. Default: 5:30s,10:60s,20:5m,50:1h,100:24h."`
-	RefreshNetworkRate   string `env:"PAWL_REFRESH_NETWORK_RATE" default:"600/100ms" placeholder:"600/100ms" help:"Failed refreshes of one network on each server, like PAWL_LOGIN_NETWORK_RATE. Default: 600/100ms."`
+	LoginSuccessRate     string `env:"PAWL_LOGIN_SUCCESS_RATE" default:"60/10s" placeholder:"60/10s" help:"Right passwords of one account, of logins and apart from them of changes, like PAWL_LOGIN_NETWORK_RATE. Default: 60/10s."`
+	RefreshNetworkRate   string `env:"PAWL_REFRESH_NETWORK_RATE" default:"600/100ms" placeholder:"600/100ms" help:"Refreshes of one network, on each server, whose token is none, like PAWL_LOGIN_NETWORK_RATE. Default: 600/100ms."`
 	LoginMinDuration     string `env:"PAWL_LOGIN_MIN_DURATION" default:"${login_min}" placeholder:"300ms" help:"The least time a login takes, 0s to 5s. Default: ${login_min}."`
 
 	Explorer      string `env:"PAWL_EXPLORER" default:"${explorer}" placeholder:"on|off" help:"Serve the explorer at /explorer. Default: ${explorer}."`
@@ -95,12 +97,14 @@ type settings struct {
 	allowedOrigins         []string // nil where none was set
 	webviewOrigins         []string
 	trustedProxies         []netip.Prefix
+	nat64Prefixes          []netip.Prefix
 	sameSite               http.SameSite
 	policy                 session.Policy
 	argon2                 password.Params
 	hashConcurrency        int
 	loginMin               time.Duration
 	loginRate, refreshRate throttle.Rate
+	loginSuccessRate       throttle.Rate
 	loginSchedule          throttle.Schedule
 	explorer               bool
 	introspection          bool
@@ -136,6 +140,7 @@ func (f *serverFlags) settings(r *reader, l limits) settings {
 		allowedOrigins: r.origins("PAWL_ALLOWED_ORIGINS", f.AllowedOrigins, false),
 		webviewOrigins: r.origins("PAWL_WEBVIEW_ORIGINS", f.WebviewOrigins, true),
 		trustedProxies: r.prefixes("PAWL_TRUSTED_PROXIES", f.TrustedProxies),
+		nat64Prefixes:  r.translators("PAWL_NAT64_PREFIXES", f.NAT64Prefixes),
 		sameSite: oneOf(r, "PAWL_COOKIE_SAMESITE", f.CookieSamesite, choices[http.SameSite]{
 			{"strict", http.SameSiteStrictMode}, {"lax", http.SameSiteLaxMode}, {"none", http.SameSiteNoneMode}}),
 		access: token.Config{
@@ -145,16 +150,17 @@ func (f *serverFlags) settings(r *reader, l limits) settings {
 			TTL:       r.duration("PAWL_ACCESS_TTL", f.AccessTTL, l.shortest, time.Hour),
 			Leeway:    r.duration("PAWL_LEEWAY", f.Leeway, 0, time.Minute),
 		},
-		policy:        f.policy(r, l),
-		argon2:        f.argon2(r, l),
-		loginRate:     r.rate("PAWL_LOGIN_NETWORK_RATE", f.LoginNetworkRate),
-		loginSchedule: r.schedule("PAWL_LOGIN_ACCOUNT_SCHEDULE", f.LoginAccountSchedule),
-		refreshRate:   r.rate("PAWL_REFRESH_NETWORK_RATE", f.RefreshNetworkRate),
-		loginMin:      r.duration("PAWL_LOGIN_MIN_DURATION", f.LoginMinDuration, 0, 5*time.Second),
-		explorer:      oneOf(r, "PAWL_EXPLORER", f.Explorer, onOff),
-		introspection: oneOf(r, "PAWL_INTROSPECTION", f.Introspection, onOff),
-		maxBody:       r.size("PAWL_MAX_BODY", f.MaxBody, 1<<10, 16<<20),
-		logText:       oneOf(r, "PAWL_LOG_FORMAT", f.LogFormat, choices[bool]{{"json", false}, {"text", true}}),
+		policy:           f.policy(r, l),
+		argon2:           f.argon2(r, l),
+		loginRate:        r.rate("PAWL_LOGIN_NETWORK_RATE", f.LoginNetworkRate),
+		loginSchedule:    r.schedule("PAWL_LOGIN_ACCOUNT_SCHEDULE", f.LoginAccountSchedule),
+		loginSuccessRate: r.rate("PAWL_LOGIN_SUCCESS_RATE", f.LoginSuccessRate),
+		refreshRate:      r.rate("PAWL_REFRESH_NETWORK_RATE", f.RefreshNetworkRate),
+		loginMin:         r.duration("PAWL_LOGIN_MIN_DURATION", f.LoginMinDuration, 0, 5*time.Second),
+		explorer:         oneOf(r, "PAWL_EXPLORER", f.Explorer, onOff),
+		introspection:    oneOf(r, "PAWL_INTROSPECTION", f.Introspection, onOff),
+		maxBody:          r.size("PAWL_MAX_BODY", f.MaxBody, 1<<10, 16<<20),
+		logText:          oneOf(r, "PAWL_LOG_FORMAT", f.LogFormat, choices[bool]{{"json", false}, {"text", true}}),
 		logLevel: oneOf(r, "PAWL_LOG_LEVEL", f.LogLevel, choices[slog.Level]{
 			{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warn", slog.LevelWarn}, {"error", slog.LevelError}}),
 	}

@@ -26,7 +26,7 @@ func TestCrowdAtTheDoor(t *testing.T) {
 	)
 	dir, env := environment(t)
 	env["PAWL_REDIS_URL"], env["PAWL_DATABASE_URL"] = redistest.Server(t).URL(), databasetest.PostgresURL(t)
-	maps.Copy(env, behindProxy("PAWL_LOGIN_ACCOUNT_SCHEDULE", "off"))
+	maps.Copy(env, behindProxy("PAWL_LOGIN_ACCOUNT_SCHEDULE", "off", "PAWL_LOGIN_SUCCESS_RATE", "off"))
 	delete(env, "PAWL_ARGON2_CONCURRENCY")
 	operate(t, dir, env, "", "migrate", "up")
 	for _, email := range []string{demoUser, "inside@example.com"} {

@@ -114,17 +114,17 @@ func TestDoctorSettings(t *testing.T) {
 		{"good", []string{"PAWL_ADDR", ":8443", "PAWL_ALLOWED_ORIGINS", "https://app.example.org", "PAWL_TRUSTED_PROXIES", "10.0.0.0/8,fc00::/7"}, map[string]string{
 			"settings": "ok all can be read", "PAWL_ISSUER": "ok https URL", "PAWL_ALLOWED_ORIGINS": "ok listed: 1", "PAWL_COOKIE_SAMESITE": "ok HTTPS",
 			"PAWL_TRUSTED_PROXIES": "ok proxies: 2", "PAWL_EXPLORER": "ok off", "PAWL_INTROSPECTION": "ok off", "PAWL_REVOCATION_FAIL": "ok refused",
-			"PAWL_LOGIN_NETWORK_RATE": "ok on", "PAWL_LOGIN_ACCOUNT_SCHEDULE": "ok on", "PAWL_LOGIN_MIN_DURATION": "ok floor", "PAWL_REFRESH_NETWORK_RATE": "ok counted",
+			"PAWL_LOGIN_NETWORK_RATE": "ok on", "PAWL_LOGIN_ACCOUNT_SCHEDULE": "ok on", "PAWL_LOGIN_MIN_DURATION": "ok floor", "PAWL_LOGIN_SUCCESS_RATE": "ok rate", "PAWL_REFRESH_NETWORK_RATE": "ok counted",
 			"PAWL_KEYS_DIR": "ok signing keys: 1 (EdDSA), refresh keys: 1", "keys.age": "ok in use since 20",
 			"database.reach": "ok SQLite answers", "database.schema": "ok current", "database.rights": "ok written", "PAWL_SESSION_STORE": "ok one server",
 		}},
 		{"lax", []string{
 			"PAWL_ISSUER", "pawl9h3k", "PAWL_EXPLORER", "on", "PAWL_INTROSPECTION", "on", "PAWL_REVOCATION_FAIL", "open", "PAWL_LOGIN_NETWORK_RATE", "off",
-			"PAWL_LOGIN_ACCOUNT_SCHEDULE", "off", "PAWL_LOGIN_MIN_DURATION", "0s", "PAWL_REFRESH_NETWORK_RATE", "off",
+			"PAWL_LOGIN_ACCOUNT_SCHEDULE", "off", "PAWL_LOGIN_MIN_DURATION", "0s", "PAWL_REFRESH_NETWORK_RATE", "off", "PAWL_LOGIN_SUCCESS_RATE", "off",
 		}, map[string]string{
 			"PAWL_ISSUER": "warning not an https URL", "PAWL_ALLOWED_ORIGINS": "warning is empty", "PAWL_TRUSTED_PROXIES": "warning the gates count them as one",
 			"PAWL_EXPLORER": "warning is on", "PAWL_INTROSPECTION": "warning is on", "PAWL_REVOCATION_FAIL": "warning closed", "PAWL_LOGIN_NETWORK_RATE": "warning without end",
-			"PAWL_LOGIN_ACCOUNT_SCHEDULE": "warning without end", "PAWL_LOGIN_MIN_DURATION": "warning who has an account", "PAWL_REFRESH_NETWORK_RATE": "warning without end",
+			"PAWL_LOGIN_ACCOUNT_SCHEDULE": "warning without end", "PAWL_LOGIN_MIN_DURATION": "warning who has an account", "PAWL_LOGIN_SUCCESS_RATE": "warning without end", "PAWL_REFRESH_NETWORK_RATE": "warning without end",
 		}},
 		{"pages without TLS", []string{"PAWL_ALLOWED_ORIGINS", "https://a.example.org,http://9h3k.example.org,http://localhost:3000", "PAWL_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0"}, map[string]string{
 			"PAWL_ALLOWED_ORIGINS": "problem item 2; serve them over HTTPS", "PAWL_TRUSTED_PROXIES": "problem item 2 is half the internet",

@@ -46,6 +46,10 @@ func aboutSettings() []aboutSetting {
 			return unless(s.loginSchedule.Off(), "PAWL_LOGIN_ACCOUNT_SCHEDULE", "the gate of the account is on",
 				"many addresses may guess at one account without end", "set it, unless something in front of Pawl counts logins")
 		})},
+		{[]string{"PAWL_LOGIN_SUCCESS_RATE"}, one(func(s settings) finding {
+			return unless(s.loginSuccessRate.Off(), "PAWL_LOGIN_SUCCESS_RATE", "logins of one account have a rate",
+				"one account may begin and end sessions without end", "set it, unless something in front of Pawl counts logins")
+		})},
 		{[]string{"PAWL_LOGIN_MIN_DURATION"}, one(func(s settings) finding {
 			return unless(s.loginMin == 0, "PAWL_LOGIN_MIN_DURATION", "the time that a login takes has a floor",
 				"the time that a login takes may tell who has an account", "set it to 300ms")

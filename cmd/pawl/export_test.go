@@ -58,11 +58,11 @@ func Clocks(apart, between time.Duration) (level, found string) {
 
 // GateSettings are what a server does about logins.
 type GateSettings struct {
-	Network, Account, Refresh string // as they are set
-	Least                     time.Duration
-	Hash                      string // memory, time, parallelism
-	AtOnce                    int
-	Words                     []string
+	Network, Account, Success, Refresh string // as they are set
+	Least                              time.Duration
+	Hash                               string // memory, time, parallelism
+	AtOnce                             int
+	Words                              []string
 }
 
 // DefaultGates are the settings that pawl dev and pawl serve have of their own.
@@ -79,7 +79,7 @@ func DefaultGates() (dev, serve GateSettings, err error) {
 		var r reader
 		s := read(c, &r)
 		return GateSettings{
-			Network: s.loginRate.String(), Account: s.loginSchedule.String(), Refresh: s.refreshRate.String(), Least: s.loginMin,
+			Network: s.loginRate.String(), Account: s.loginSchedule.String(), Success: s.loginSuccessRate.String(), Refresh: s.refreshRate.String(), Least: s.loginMin,
 			Hash: fmt.Sprint(s.argon2), AtOnce: s.hashConcurrency, Words: s.passwordWords,
 		}, r.err
 	}

@@ -20,7 +20,7 @@ func TestDefaultGates(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := pawl.GateSettings{
-		Network: "30/2s", Account: "5:30s,10:1m,20:5m,50:1h,100:24h", Refresh: "600/100ms", Least: 300 * time.Millisecond,
+		Network: "30/2s", Account: "5:30s,10:1m,20:5m,50:1h,100:24h", Success: "60/10s", Refresh: "600/100ms", Least: 300 * time.Millisecond,
 		Hash: "{19456 2 1}", AtOnce: max(1, runtime.GOMAXPROCS(0)-1), Words: []string{"pawl", "id.example.org"},
 	}
 	if !reflect.DeepEqual(serve, want) {
@@ -39,7 +39,7 @@ func TestSettingsReachTheGates(t *testing.T) {
 	dir, env := environment(t)
 	delete(env, "PAWL_REDIS_URL")
 	maps.Copy(env, behindProxy("PAWL_SESSION_STORE", "memory", "PAWL_LOGIN_NETWORK_RATE", "3/1h", "PAWL_LOGIN_ACCOUNT_SCHEDULE", "2:2h",
-		"PAWL_REFRESH_NETWORK_RATE", "2/3h"))
+		"PAWL_REFRESH_NETWORK_RATE", "2/3h", "PAWL_LOGIN_SUCCESS_RATE", "3/4h", "PAWL_NAT64_PREFIXES", "2001:db8:64::/96"))
 	operate(t, dir, env, "", "migrate", "up")
 	operate(t, dir, env, demoPassword, "user", "add", demoUser)
 	p, url := serveOne(t, dir, env)
@@ -55,6 +55,9 @@ func TestSettingsReachTheGates(t *testing.T) {
 	}
 	a := demands(t, url, "TooManyAttemptsError", "nobody@example.com", "not the password", "BODY", from(1)...)
 	wait("the network's gate", a, a.Data["login"]["retryAfter"], time.Hour)
+	for _, spelled := range []string{"64:ff9b::198.18.0.1", "2001:db8:64::198.18.0.1", "2002:c612:1::1"} { // the same client
+		demands(t, url, "TooManyAttemptsError", "nobody@example.com", "not the password", "BODY", "X-Forwarded-For", spelled)
+	}
 	for i := range 2 {
 		demands(t, url, "InvalidCredentialsError", "somebody@example.com", "not the password", "BODY", from(10+i)...)
 	}
@@ -80,5 +83,10 @@ func TestSettingsReachTheGates(t *testing.T) {
 			t.Errorf("new password %q: got %s (%v), want it refused as CONTEXTUAL", fresh, a.body, err)
 		}
 	}
+	for i := range 2 {
+		demands(t, url, "LoginPayload", demoUser, right, "BODY", from(31+i)...)
+	}
+	a = demands(t, url, "TooManyAttemptsError", demoUser, right, "BODY", from(33)...)
+	wait("the rate of the account's logins", a, a.Data["login"]["retryAfter"], 4*time.Hour)
 	p.stop()
 }

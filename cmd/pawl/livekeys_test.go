@@ -101,7 +101,7 @@ func TestRotationIsNotNoticed(t *testing.T) {
 	}
 	events := map[string]int{}
 	account := servers[0].Keys().Devices.Account("a@example.com")
-	proof := servers[0].Keys().Devices.Mint(device.Proof{UserID: uuid.New(), DeviceID: uuid.New()})
+	proof := servers[0].Keys().Devices.Mint("a@example.com", device.Proof{UserID: uuid.New(), DeviceID: uuid.New()})
 	for step := range 830 { // more than two hours, by ten seconds
 		now := born.Add(time.Duration(step) * 10 * time.Second)
 		if step == 10 || step == 400 {
@@ -149,7 +149,7 @@ func TestRotationIsNotNoticed(t *testing.T) {
 		}
 	}
 	for _, s := range servers {
-		if _, ok := s.Keys().Devices.Parse(proof); !ok {
+		if _, ok := s.Keys().Devices.Parse(proof, "a@example.com"); !ok {
 			t.Error("a device that was known before the rotations is not any more")
 		}
 	}
@@ -200,7 +200,7 @@ func TestRevokedKeysAreRefused(t *testing.T) {
 	dir, access, refresh := keysOf(t)
 	s := newLiveServer(t, dir, born.Add(time.Hour), 0)
 	oldAccess, oldRefresh := s.issue(t), s.mint(t)
-	proof := s.Keys().Devices.Mint(device.Proof{UserID: uuid.New(), DeviceID: uuid.New()})
+	proof := s.Keys().Devices.Mint("a@example.com", device.Proof{UserID: uuid.New(), DeviceID: uuid.New()})
 	account := s.Keys().Devices.Account("a@example.com")
 	s.accepts(t, "before", oldAccess, oldRefresh)
 	revoke(t, dir, access, s.at)
@@ -218,7 +218,7 @@ func TestRevokedKeysAreRefused(t *testing.T) {
 		}
 	}
 	wantRetired("at once")
-	if _, ok := s.Keys().Devices.Parse(proof); ok || s.Keys().Devices.Account("a@example.com") == account {
+	if _, ok := s.Keys().Devices.Parse(proof, "a@example.com"); ok || s.Keys().Devices.Account("a@example.com") == account {
 		t.Error("got a proof of the revoked key accepted, or accounts named by it, want neither")
 	}
 	if len(keyIDs(t, s)) != 1 || keyIDs(t, s)[0] == keyOf(t, oldAccess) {

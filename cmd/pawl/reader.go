@@ -201,3 +201,14 @@ func (r *reader) prefixes(setting, text string) []netip.Prefix {
 	}
 	return prefixes
 }
+
+// translators reads the prefixes of translators.
+func (r *reader) translators(setting, text string) []netip.Prefix {
+	prefixes := r.prefixes(setting, text)
+	for i, p := range prefixes {
+		if err := server.CheckNAT64Prefix(p); err != nil {
+			r.refuse(setting, fmt.Sprintf("item %d: %s", i+1, err))
+		}
+	}
+	return prefixes
+}

@@ -22,7 +22,7 @@ func (w *world) proofOf(email string, before *secret.Text) *secret.Text {
 
 func (w *world) parsed(proof *secret.Text) device.Proof {
 	w.Helper()
-	p, ok := w.svc.Keys.Load().Devices.Parse(*proof)
+	p, ok := w.svc.Keys.Load().Devices.Parse(*proof, "ada@example.com")
 	if !ok {
 		w.Fatal("got no proof, want one")
 	}

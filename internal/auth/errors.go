@@ -50,8 +50,8 @@ type InputError struct {
 
 func (e *InputError) Error() string { return fmt.Sprintf("auth: %s: %s", e.Field, e.Message) }
 
-// RateLimitedError says that too many refreshes of the caller's network failed. Nothing
-// may be concluded about the session.
+// RateLimitedError says that too many refreshes of the caller's network, or with
+// this token, failed. Nothing may be concluded about the session.
 type RateLimitedError struct{ Wait time.Duration }
 
 func (e *RateLimitedError) Error() string { return "auth: too many refreshes failed" }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -16,8 +17,12 @@ import (
 )
 
 const (
-	loginGate   = "login"
-	refreshGate = "refresh"
+	loginGate = "login"
+	// successGate and changeGate count right passwords of an account: logins apart
+	// from changes, so that whoever else knows the password cannot keep the owner
+	// from changing it.
+	successGate = "login-success"
+	changeGate  = "password-success"
 	// giveBackTimeout is how long a login that a store failed tries to give back
 	// what it took: the store may be that of the gates.
 	giveBackTimeout = 300 * time.Millisecond
@@ -37,6 +42,7 @@ func (e *throttled) tooManyAttempts() TooManyAttemptsError {
 
 // attempt is one try at a password: what it was charged at the gates.
 type attempt struct {
+	account string // its keyed name
 	buckets []throttle.Bucket
 	lane    throttle.Lane
 	proof   device.Proof // where the lane is that of a known device
@@ -44,11 +50,14 @@ type attempt struct {
 }
 
 // loginLane is where a login counts when it fails: in the lane of a device that
-// proves that its user signed in on it before, or in that of all others.
+// proves that its user signed in to this very account on it before, or in that of
+// all others. Proofs of other accounts name no lane.
 func (s *Service) loginLane(c Caller, in LoginInput) *attempt {
-	a := &attempt{lane: throttle.Lane{Account: s.account(in.Email)}}
-	for _, text := range s.proofs(c, in) {
-		if proof, ok := s.Keys.Load().Devices.Parse(text); ok {
+	email, devices := accountEmail(in.Email), s.Keys.Load().Devices
+	a := &attempt{account: devices.Account(email)}
+	a.lane.Account = a.account
+	for _, text := range proofs(c, in) {
+		if proof, ok := devices.Parse(text, email); ok {
 			a.proof, a.proven = proof, true
 			a.lane.Device = proof.DeviceID.String()
 			break
@@ -58,7 +67,7 @@ func (s *Service) loginLane(c Caller, in LoginInput) *attempt {
 }
 
 // proofs are the device proofs that came on the channel of the login.
-func (s *Service) proofs(c Caller, in LoginInput) []secret.Text {
+func proofs(c Caller, in LoginInput) []secret.Text {
 	switch {
 	case in.RefreshTokenDelivery == session.DeliveryCookie:
 		return c.DeviceCookies[:min(len(c.DeviceCookies), maxProofs)]
@@ -68,29 +77,23 @@ func (s *Service) proofs(c Caller, in LoginInput) []secret.Text {
 	return nil
 }
 
-// deviceOf is the device that a browser proves to be, to have its proof renewed.
-func (s *Service) deviceOf(c Caller, u user.User) *attempt {
-	for _, text := range c.DeviceCookies[:min(len(c.DeviceCookies), maxProofs)] {
-		if proof, ok := s.Keys.Load().Devices.Parse(text); ok && proof.UserID == u.ID {
-			return &attempt{proof: proof, proven: true}
-		}
-	}
-	return &attempt{}
-}
-
-// account names the account that an email means, whether there is one or not.
-func (s *Service) account(email secret.Text) string {
+// accountEmail is the email by which an account is named, whether there is one or not.
+func accountEmail(email secret.Text) string {
 	name, err := user.Normalize(email.Reveal())
 	if err != nil {
 		name = strings.ToLower(strings.TrimSpace(email.Reveal()))
 	}
-	return s.Keys.Load().Devices.Account(name)
+	return name
 }
 
-// passwordLane is where a wrong current password counts. Whoever holds a live
-// session has a lane of their own, so that nobody else can close it.
-func passwordLane(account string, sessionID uuid.UUID) *attempt {
-	return &attempt{lane: throttle.Lane{Account: account, Device: "session:" + sessionID.String()}}
+// passwordLane is where a wrong current password of a user counts. Each session
+// has a lane of its own, under its own id: no stranger can close it, and neither
+// logins nor other sessions can have it forgotten. It stays when keys change.
+func (s *Service) passwordLane(u user.User, sessionID uuid.UUID) *attempt {
+	return &attempt{
+		account: s.Keys.Load().Devices.Account(accountEmail(secret.New(u.Email))),
+		lane:    throttle.Lane{Account: hex.EncodeToString(sessionID[:])},
+	}
 }
 
 // enter charges an attempt before any work: at the gate of its network, then at
@@ -109,6 +112,9 @@ func (s *Service) enter(ctx context.Context, c Caller, a *attempt) error {
 	}
 	verdict, err = s.Throttle.Charge(ctx, a.lane, s.LoginSchedule)
 	if err == nil && verdict.Allowed() {
+		if verdict.Unknown {
+			a.forgetDevice()
+		}
 		return nil
 	}
 	s.giveBack(ctx, a)
@@ -119,16 +125,15 @@ func (s *Service) enter(ctx context.Context, c Caller, a *attempt) error {
 }
 
 // recognise looks at the row of the user whose password is about to be checked.
-// A proof of somebody else's, or of before the last password change, is void:
-// the attempt moves to the lane of unknown devices.
+// A proof of before the last password change, or of a user who had the email
+// before, is void: the attempt moves to the lane of unknown devices.
 func (s *Service) recognise(ctx context.Context, a *attempt, u user.User) error {
 	if !a.proven || a.proof.UserID == u.ID && a.proof.CredentialVersion == u.CredentialVersion {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	unknown := throttle.Lane{Account: a.lane.Account}
-	verdict, err := s.Throttle.Charge(ctx, unknown, s.LoginSchedule)
+	verdict, err := s.Throttle.Charge(ctx, throttle.Lane{Account: a.lane.Account}, s.LoginSchedule)
 	switch {
 	case err != nil:
 		return s.unavailable("account gate", err)
@@ -136,7 +141,29 @@ func (s *Service) recognise(ctx context.Context, a *attempt, u user.User) error 
 		return &throttled{verdict.RetryAfter}
 	}
 	s.uncharge(ctx, a)
-	a.lane, a.proof, a.proven = unknown, device.Proof{}, false
+	a.forgetDevice()
+	return nil
+}
+
+// forgetDevice makes it an attempt from an unknown device.
+func (a *attempt) forgetDevice() {
+	a.lane.Device, a.proof, a.proven = "", device.Proof{}, false
+}
+
+// beginAllowed charges an account for the session that its right password is about
+// to begin; *throttled where too many began. Nobody without the password comes this
+// far, so that strangers cannot close it. What it took is not given back: a session
+// that could not be begun may have left a row.
+func (s *Service) beginAllowed(ctx context.Context, gate string, a *attempt) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	verdict, err := s.Throttle.Spend(ctx, []throttle.Bucket{{Key: gate + ":{" + a.account + "}", Rate: s.LoginSuccessRate}})
+	switch {
+	case err != nil:
+		return s.unavailable("account gate", err)
+	case !verdict.Allowed():
+		return &throttled{verdict.RetryAfter}
+	}
 	return nil
 }
 
@@ -190,32 +217,7 @@ func (s *Service) prove(a *attempt, u user.User) secret.Text {
 	if !a.proven {
 		id = uuid.New()
 	}
-	return s.Keys.Load().Devices.Mint(device.Proof{UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion})
-}
-
-// refreshAllowed is *RateLimitedError where too many refreshes of the caller's
-// network failed. This node alone counts them, so that a refresh asks nobody but
-// the store of sessions.
-func (s *Service) refreshAllowed(ctx context.Context, c Caller) error {
-	verdict, err := s.Refreshes.Peek(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
-	switch {
-	case err != nil:
-		return s.unavailable("refresh gate", err)
-	case !verdict.Allowed():
-		return &RateLimitedError{Wait: verdict.RetryAfter}
-	}
-	return nil
-}
-
-// refreshFailed charges the caller's network for a refresh whose token is no good.
-// One that brings none, or is refused by its arguments, costs no more than any
-// request: pages send it for each visitor who is not signed in, and they must not
-// close the gate of those who are.
-func (s *Service) refreshFailed(ctx context.Context, c Caller, outcome session.Outcome) {
-	switch outcome {
-	case session.Malformed, session.UnknownKey, session.RetiredKey, session.Forged, session.Expired, session.Tombstone,
-		session.Unknown, session.Reuse, session.BindingMiss:
-		// A memory without room for one more network lets this one's failures go uncounted.
-		_, _ = s.Refreshes.Spend(ctx, throttle.Networks(refreshGate, c.Address, s.RefreshRate))
-	}
+	return s.Keys.Load().Devices.Mint(accountEmail(secret.New(u.Email)), device.Proof{
+		UserID: u.ID, DeviceID: id, CredentialVersion: u.CredentialVersion,
+	})
 }

@@ -383,29 +383,29 @@ func TestPasswordChangeRenewsTheProof(t *testing.T) {
 	})
 }
 
-// Refreshes that fail are counted by network; the others cost nothing.
+// Refreshes without a token of this server's are counted by network, and refused
+// above the rate; a good one never waits for them.
 func TestRefreshGate(t *testing.T) {
 	gated(t, func(w *world) {
 		c := w.login(phone)
 		w.svc.Throttle = nil // this node alone counts them
-		for range 20 {
-			c.refresh()
-		}
 		junk := secret.New("pawl_rt1_junk")
 		for range 3 {
 			c.wants(junk, auth.ErrRefreshMalformed)
 		}
-		_, err := c.send(c.token, "")
-		limited := (*auth.RateLimitedError)(nil)
-		if !errors.As(err, &limited) || limited.RetryAfter() != 1 {
-			t.Fatalf("after three: got %v, want to wait a second", err)
+		for range 20 {
+			_, err := c.send(junk, "")
+			limited := (*auth.RateLimitedError)(nil)
+			if !errors.As(err, &limited) || limited.RetryAfter() != 1 {
+				t.Fatalf("after three: got %v, want to wait a second", err)
+			}
+			c.refresh()
 		}
 		elsewhere := *c
 		elsewhere.caller.Address = host(1)
-		elsewhere.refresh()
+		elsewhere.wants(junk, auth.ErrRefreshMalformed)
 		w.clock.step(time.Second)
-		c.token = elsewhere.token
-		c.refresh()
+		c.wants(junk, auth.ErrRefreshMalformed)
 	})
 }
 

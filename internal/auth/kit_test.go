@@ -145,8 +145,8 @@ type world struct {
 	svc    *auth.Service
 	user   user.User
 
-	loginRate, refreshRate throttle.Rate // off unless set, and restarted
-	loginSchedule          throttle.Schedule
+	loginRate, successRate, refreshRate throttle.Rate // off unless set, and restarted
+	loginSchedule                       throttle.Schedule
 }
 
 // each runs a test on the memory store and on Redis scripts in process.
@@ -218,7 +218,7 @@ func (w *world) restart(keys ...session.Key) {
 		Users: w.users, Ledger: w.ledger, Store: w.hot, Keys: live, Hasher: hasher,
 		Feed: w.feed, StaleAfter: 3 * time.Second, FailOpen: w.open, Revoked: revocation.NewSet(w.clock.now), Policy: w.policy,
 		Audit: w.audit, Throttle: throttle.NewMemory(w.clock.now), Refreshes: throttle.NewMemory(w.clock.now),
-		LoginRate: w.loginRate, LoginSchedule: w.loginSchedule, RefreshRate: w.refreshRate,
+		LoginRate: w.loginRate, LoginSchedule: w.loginSchedule, LoginSuccessRate: w.successRate, RefreshRate: w.refreshRate,
 		ReconcileEvery: time.Second, PasswordContext: []string{"pawl"}, Observer: w.seen.observer(), Log: log, Now: w.clock.now,
 	})
 	w.must(err)

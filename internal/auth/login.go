@@ -34,8 +34,8 @@ func invalidCredentials() InvalidCredentialsError {
 }
 
 // Login starts a session for whoever knows a user's password. Order: shape of
-// the arguments, gates, place in the hashing queue, user row, hash, status,
-// session. Whatever is wrong with the credentials, the answer is the same.
+// the arguments, gates, place in the hashing queue, user row, hash, status, rate
+// of the account's sessions, session. Whatever is wrong with the credentials, the answer is the same.
 func (s *Service) Login(ctx context.Context, c Caller, in LoginInput) (LoginResult, error) {
 	started := s.Now()
 	device, err := admit(c, in)
@@ -87,6 +87,9 @@ func (s *Service) login(ctx context.Context, c Caller, in LoginInput, device str
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
+	if err := s.beginAllowed(ctx, successGate, a); err != nil {
+		return nil, err
+	}
 	begun, err := s.begin(ctx, c, u, in.RefreshTokenDelivery, device)
 	if err != nil {
 		return nil, err

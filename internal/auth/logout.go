@@ -30,6 +30,9 @@ func (s *Service) Logout(ctx context.Context, c Caller, in *LogoutInput) (*Logou
 	case err != nil:
 		return &LogoutPayload{}, nil
 	}
+	if s.tokenLimited(ctx, tok) != nil { // its session is over, as the stores said often enough
+		return &LogoutPayload{}, nil
+	}
 	reason := session.ReasonLogout
 	if tok.Delivery != channel {
 		reason = session.ReasonBinding
@@ -39,6 +42,7 @@ func (s *Service) Logout(ctx context.Context, c Caller, in *LogoutInput) (*Logou
 		return nil, s.unavailable("logout", err)
 	}
 	if !ended {
+		s.tokenFailed(tok, session.Tombstone)
 		return &LogoutPayload{}, nil
 	}
 	return &LogoutPayload{SessionID: &tok.SessionID}, nil

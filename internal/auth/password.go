@@ -75,14 +75,15 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 	// store did not take it: the first refresh brings it back from the ledger.
 	return &ChangePasswordPayload{
 		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), RevokedSessionIDs: revoked,
-		DeviceProof: DeviceProof{proof: s.prove(s.deviceOf(c, u), u), delivery: delivery},
+		// All proofs of before are void, copies too: the device gets a new name.
+		DeviceProof: DeviceProof{proof: s.prove(&attempt{}, u), delivery: delivery},
 	}, nil
 }
 
 // checkCurrent checks the current password of the caller, as a login does and at
 // the same gates, in the lane of the caller's own session.
 func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Claims, u user.User, given secret.Text) error {
-	a := passwordLane(s.account(secret.New(u.Email)), claims.SessionID)
+	a := s.passwordLane(u, claims.SessionID)
 	if err := s.enter(ctx, c, a); err != nil {
 		return s.refusedAttempt(c, a, err)
 	}
@@ -93,6 +94,9 @@ func (s *Service) checkCurrent(ctx context.Context, c Caller, claims *token.Clai
 		defer turn.Leave()
 		err = s.verifyPassword(ctx, turn, u, given)
 		turn.Leave() // the slot is not for those that wait for the gates
+		if err == nil {
+			err = s.beginAllowed(ctx, changeGate, a)
+		}
 	}
 	s.leave(ctx, a, err)
 	if err != nil {

@@ -16,12 +16,10 @@ import (
 func (s *Service) Refresh(ctx context.Context, c Caller, in *RefreshTokenInput) (*RefreshTokenPayload, error) {
 	started := s.Now()
 	ctx = context.WithoutCancel(ctx) // hanging up gives nothing back
-	if err := s.refreshAllowed(ctx, c); err != nil {
-		s.Observer.Refresh(session.RateLimited, s.Now().Sub(started))
-		return nil, err
-	}
 	payload, outcome, err := s.refresh(ctx, c, in)
-	s.refreshFailed(ctx, c, outcome)
+	if limited := s.junkLimited(ctx, c, outcome); limited != nil {
+		outcome, err = session.RateLimited, limited
+	}
 	s.Observer.Refresh(outcome, s.Now().Sub(started))
 	return payload, err
 }
@@ -47,6 +45,9 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		outcome := unreadable(err)
 		s.Log.Debug("refresh", "outcome", string(outcome))
 		return nil, outcome, answer(outcome)
+	}
+	if err := s.tokenLimited(ctx, tok); err != nil {
+		return nil, session.RateLimited, err
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -203,6 +204,7 @@ func unreadable(err error) session.Outcome {
 func (s *Service) refused(c Caller, tok session.Token, outcome session.Outcome) (*RefreshTokenPayload, session.Outcome, error) {
 	s.log(c, tok, outcome)
 	s.witnessRefresh(c, tok, outcome)
+	s.tokenFailed(tok, outcome)
 	return nil, outcome, answer(outcome)
 }
 

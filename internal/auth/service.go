@@ -42,13 +42,15 @@ type Config struct {
 	Audit   *audit.Log
 
 	// Throttle counts logins and password checks, at LoginRate by network and on
-	// LoginSchedule by account. Refreshes counts failed refreshes at RefreshRate
-	// by network, on this node alone.
-	Throttle      throttle.Store
-	LoginRate     throttle.Rate
-	LoginSchedule throttle.Schedule
-	Refreshes     *throttle.Memory
-	RefreshRate   throttle.Rate
+	// LoginSchedule by account, and right passwords at LoginSuccessRate by account.
+	// Refreshes counts failed refreshes at RefreshRate by network, on this node
+	// alone.
+	Throttle         throttle.Store
+	LoginRate        throttle.Rate
+	LoginSchedule    throttle.Schedule
+	LoginSuccessRate throttle.Rate
+	Refreshes        *throttle.Memory
+	RefreshRate      throttle.Rate
 
 	// ReconcileEvery is how often revocations that others wrote into the ledger
 	// are taken over.

@@ -34,7 +34,7 @@ func (s *Service) refusedAttempt(c Caller, a *attempt, err error) error {
 // password was refused is in the log alone, so that nobody who may read events
 // learns which emails exist.
 func (s *Service) witnessLogin(c Caller, a *attempt, payload *LoginPayload, err error) {
-	e := audit.Event{Details: map[string]string{"account": a.lane.Account}}
+	e := audit.Event{Details: map[string]string{"account": a.account}}
 	switch loginOutcome(err) {
 	case LoginSucceeded:
 		e.Name, e.UserID, e.SessionID, e.Details = audit.LoginSucceeded, payload.User.ID, payload.Session.ID, nil
@@ -42,7 +42,7 @@ func (s *Service) witnessLogin(c Caller, a *attempt, payload *LoginPayload, err 
 		e.Name, e.Details = audit.SessionCreated, map[string]string{"delivery": payload.Session.Delivery.String()}
 	case LoginInvalid:
 		s.Log.Info("login refused", "reason", strings.TrimPrefix(err.Error(), errCredentials.Error()+": "),
-			"account", a.lane.Account, "address", c.ipAddress())
+			"account", a.account, "address", c.ipAddress())
 		e.Name = audit.LoginFailed
 	case LoginThrottled:
 		e.Name = audit.LoginThrottled

@@ -26,8 +26,9 @@ const (
 	// most (RFC 6265bis, section 5.5).
 	Lifetime = 400 * 24 * time.Hour
 
-	prefix  = "pawl_dt1_"
-	version = 1
+	prefix = "pawl_dt1_"
+	// version 1 did not name the account: its proofs are none any more.
+	version = 2
 	// version, key id, user, device, credential version, seconds since 1970, MAC:
 	// 87 bytes, so that base64 has no spare bits and no second spelling.
 	signedSize = 1 + 6 + 16 + 16 + 8 + 8
@@ -38,7 +39,9 @@ const (
 	minMaterial = 32
 )
 
-// Proof says that a user signed in on a device.
+// Proof says that a user signed in to an account on a device. It does not show the
+// account: the MAC covers its name, so that a proof of one account is none for
+// another.
 type Proof struct {
 	UserID            uuid.UUID
 	DeviceID          uuid.UUID
@@ -88,8 +91,9 @@ func NewKeyring(now func() time.Time, signing int, materials ...[]byte) (*Keyrin
 	return ring, nil
 }
 
-// Mint writes a proof, issued now.
-func (k *Keyring) Mint(p Proof) secret.Text {
+// Mint writes a proof for an account, named by its normalised email. It is issued
+// now.
+func (k *Keyring) Mint(normalizedEmail string, p Proof) secret.Text {
 	raw := make([]byte, 0, size)
 	raw = append(raw, version)
 	raw = append(raw, k.signing[:]...)
@@ -97,14 +101,14 @@ func (k *Keyring) Mint(p Proof) secret.Text {
 	raw = append(raw, p.DeviceID[:]...)
 	raw = binary.BigEndian.AppendUint64(raw, uint64(p.CredentialVersion))
 	raw = binary.BigEndian.AppendUint64(raw, uint64(k.now().Unix()))
-	raw = append(raw, mac(k.keys[k.signing].proof, raw)...)
+	raw = append(raw, k.keys[k.signing].sign(raw, normalizedEmail)...)
 	return secret.New(prefix + base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// Parse reads a proof; false for whatever this ring did not mint, and for one
-// that is older than [Lifetime]. Whether its user still has the credential
-// version is the caller's to ask.
-func (k *Keyring) Parse(text secret.Text) (Proof, bool) {
+// Parse reads a proof for an account; false for whatever this ring did not mint
+// for it, and for what is older than [Lifetime]. Whether the account is still that
+// user's, and they have the credential version, is the caller's to ask.
+func (k *Keyring) Parse(text secret.Text, normalizedEmail string) (Proof, bool) {
 	encoded, ok := strings.CutPrefix(text.Reveal(), prefix)
 	if !ok || text.Len() != Length {
 		return Proof{}, false
@@ -125,7 +129,7 @@ func (k *Keyring) Parse(text secret.Text) (Proof, bool) {
 	p.CredentialVersion = int64(binary.BigEndian.Uint64(rest))
 	p.IssuedAt = time.Unix(int64(binary.BigEndian.Uint64(rest[8:])), 0).UTC()
 	key, known := k.keys[id]
-	if !known || !hmac.Equal(mac(key.proof, raw[:signedSize]), raw[signedSize:]) {
+	if !known || !hmac.Equal(key.sign(raw[:signedSize], normalizedEmail), raw[signedSize:]) {
 		return Proof{}, false
 	}
 	return p, k.now().Before(p.IssuedAt.Add(Lifetime))
@@ -135,7 +139,17 @@ func (k *Keyring) Parse(text secret.Text) (Proof, bool) {
 // the account exists or not: an HMAC of its normalised email in hexadecimal, so
 // that no store ever holds what somebody typed. It changes with the oldest key.
 func (k *Keyring) Account(normalizedEmail string) string {
-	return hex.EncodeToString(mac(k.keys[k.naming].account, []byte(normalizedEmail)))
+	return hex.EncodeToString(k.keys[k.naming].name(normalizedEmail))
+}
+
+// name is the account's name under this key.
+func (d derived) name(normalizedEmail string) []byte { return mac(d.account, []byte(normalizedEmail)) }
+
+// sign is the MAC of a proof: over its text, which has one length, and the
+// account's name under the same key, so that a proof is good for as long as its
+// key, whichever key names accounts.
+func (d derived) sign(signed []byte, normalizedEmail string) []byte {
+	return mac(d.proof, append(signed[:signedSize:signedSize], d.name(normalizedEmail)...))
 }
 
 func mac(key, data []byte) []byte {

@@ -66,8 +66,9 @@ func servePreflight(w http.ResponseWriter, page page) {
 // open to it.
 func (s *Server) caller(r *http.Request, page page) auth.Caller {
 	access, invalid := Bearer(r.Header)
+	address := ClientAddress(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), s.cfg.TrustedProxies)
 	return auth.Caller{
-		Address:        ClientAddress(r.RemoteAddr, r.Header.Values("X-Forwarded-For"), s.cfg.TrustedProxies),
+		Address:        translated(address, s.cfg.NAT64Prefixes),
 		UserAgent:      userAgent(r.Header.Get("User-Agent")),
 		AccessToken:    access,
 		AccessInvalid:  invalid,

@@ -35,6 +35,9 @@ type Config struct {
 	WebviewOrigins []string
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// NAT64Prefixes are prefixes of translators, beside the known ones, below which
+	// IPv6 addresses hold those of IPv4 clients. See [CheckNAT64Prefix].
+	NAT64Prefixes []netip.Prefix
 	// CrossOrigin hears of callers that were refused for their origin. Optional.
 	CrossOrigin func(auth.Caller)
 	// CrossSiteCookies says that the cookie was chosen to travel across sites
@@ -55,7 +58,7 @@ type Server struct {
 	draining atomic.Bool
 }
 
-// New checks the origins and lays out the paths.
+// New checks origins and prefixes and lays out the paths.
 func New(cfg Config) (*Server, error) {
 	if cfg.JWKS == nil || cfg.Cookie == nil || cfg.DeviceCookie == nil || cfg.Log == nil {
 		return nil, errors.New("server: JWKS, Cookie, DeviceCookie and Log must be set")
@@ -63,6 +66,11 @@ func New(cfg Config) (*Server, error) {
 	known, err := newOrigins(cfg.AllowedOrigins, cfg.WebviewOrigins)
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range cfg.NAT64Prefixes {
+		if err := CheckNAT64Prefix(p); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{cfg: cfg, origins: known, mux: http.NewServeMux()}
 	s.mux.Handle("/graphql", http.HandlerFunc(s.serveGraphQL))

@@ -57,7 +57,7 @@ const (
 const (
 	Absent   Outcome = "absent"   // none came
 	Rejected Outcome = "rejected" // an argument, the channel, or two tokens at once could not be accepted
-	// RateLimited: too many refreshes from the network failed before.
+	// RateLimited: the token is no good, and too many such came before.
 	RateLimited Outcome = "rate_limited"
 )
 

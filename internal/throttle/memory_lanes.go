@@ -162,19 +162,19 @@ func (s *shard) all() iter.Seq2[Lane, lane] {
 	}
 }
 
-// makeRoom forgets the device that was charged longest ago when one more is too many.
-func (s *shard) makeRoom(name Lane) {
+// hasRoom reports whether the account may have a lane of that name. It forgets
+// devices that no longer matter, and no others.
+func (s *shard) hasRoom(name Lane, now int64) bool {
 	a := s.accounts[name.Account]
 	if a == nil || name.Device == "" || len(a.devices) < MaxDevices {
-		return
+		return true
 	}
-	oldest := ""
 	for device, l := range a.devices {
-		if first := a.devices[oldest]; oldest == "" || l.last < first.last || l.last == first.last && device < oldest {
-			oldest = device
+		if l.until <= now {
+			s.forget(a, Lane{name.Account, device})
 		}
 	}
-	s.forget(a, Lane{name.Account, oldest})
+	return len(a.devices) < MaxDevices
 }
 
 // Charge implements [Store].
@@ -191,16 +191,20 @@ func (m *Memory) Charge(ctx context.Context, name Lane, schedule Schedule) (Verd
 	}
 	defer s.mu.Unlock()
 	l, known := s.find(name, schedule, now)
+	moved := !known && !s.hasRoom(name, now)
+	if moved {
+		name.Device = ""
+		l, known = s.find(name, schedule, now)
+	}
 	if !known {
 		if err := s.roomForLane(now, schedule); err != nil {
 			return Verdict{}, err
 		}
-		s.makeRoom(name)
 	} else if wait := l.wait(now, schedule); wait > 0 {
 		return Verdict{RetryAfter: time.Duration(wait) * time.Microsecond}, nil
 	}
 	s.keep(name, lane{tally: l.after(now), before: l.tally, undo: true}, schedule)
-	return Verdict{}, nil
+	return Verdict{Unknown: moved}, nil
 }
 
 // Uncharge implements [Store].

@@ -19,6 +19,9 @@ type Verdict struct {
 	// RetryAfter is how long the gate stays closed, above zero; zero lets the
 	// caller through.
 	RetryAfter time.Duration
+	// Unknown says that Charge counted the failure in the lane of unknown devices,
+	// because the account had no room for the lane of one more.
+	Unknown bool
 }
 
 // Allowed reports whether the gate let the caller through.
@@ -45,21 +48,20 @@ func (b Bucket) network() string {
 // Lane is where the failures at one account are counted that come from one
 // device, or from all unknown ones.
 type Lane struct {
-	// Account is a keyed hash of the account's name, in lower-case hex: names
-	// never reach a store. See [CheckAccount].
+	// Account is a keyed hash of the account's name, or a random id, in lower-case
+	// hex: names never reach a store. See [CheckAccount].
 	Account string
 	// Device tells the account's known devices apart. Empty is the lane that all
 	// unknown devices share.
 	Device string
 }
 
-// MaxDevices is how many lanes of known devices an account has. Beyond that, the
-// one that was charged longest ago is forgotten; the lane of unknown devices
-// never is.
+// MaxDevices is how many lanes of known devices an account has at a time. One
+// more counts as an unknown device: see [Store].
 const MaxDevices = 64
 
-// CheckAccount refuses an account that is no keyed hash, 32 to 128 lower-case
-// hex digits: a name must never be kept.
+// CheckAccount refuses an account that is neither a keyed hash nor a random id,
+// 32 to 128 lower-case hex digits: a name must never be kept.
 func CheckAccount(account string) error {
 	if len(account) < 32 || len(account) > 128 {
 		return errors.New("throttle: an account must be a keyed hash of 32 to 128 hex digits")
@@ -106,7 +108,11 @@ func Charged(buckets []Bucket) ([]Bucket, error) {
 //     pause of the schedule, and it is over when the clock has run on by as much.
 //   - A rate or a schedule that is off allows everything and touches nothing.
 //   - State is forgotten by itself when it can no longer matter: a bucket that is
-//     full, a lane whose pause is over and whose count has halved to nothing.
+//     full, a lane whose pause is over and whose count has halved to nothing,
+//     which takes a day at least. No lane is forgotten to make room for another of
+//     its account: whoever could bring that about would guess on. A store whose
+//     whole memory is taken may forget lanes of other accounts, never one whose
+//     pause is running, and those with the fewest failures first.
 //
 // The suite in throttletest holds every sentence of this contract.
 type Store interface {
@@ -126,6 +132,10 @@ type Store interface {
 	// The pause after a failure is that of the largest step of the schedule that
 	// the count has reached, and runs from that failure. The count halves, rounded
 	// down, for every whole day since the last failure.
+	//
+	// A device that has no lane counts as an unknown one where [MaxDevices] others
+	// of the account have lanes that still matter. Verdict.Unknown says so: what
+	// Uncharge or Reset must name then is the lane of unknown devices.
 	Charge(ctx context.Context, lane Lane, schedule Schedule) (Verdict, error)
 
 	// Uncharge takes back a failure that Charge counted, for an attempt that never

@@ -14,6 +14,9 @@ func all() []mutant {
 	tokens := guard{packages: "./internal/session"}
 	feeds := guard{packages: "./internal/revocation/redisfeed"}
 	verbs := guard{packages: "./internal/auth"}
+	gates := guard{packages: "./internal/throttle"}
+	redisGates := guard{packages: "./internal/throttle/redisthrottle", run: "TestStore/in_process"}
+	web := guard{packages: "./internal/server", run: "TestTranslated"}
 	ledgers := guard{packages: "./internal/ledger"}
 	revocations := guard{packages: "./internal/revocation"}
 	access := guard{packages: "./internal/token"}
@@ -155,6 +158,29 @@ func all() []mutant {
 			"if err == nil && verdict.Allowed() {", "if err != nil || verdict.Allowed() {"),
 		one("gates: a wrong password is given back", verbs, auth+"gates.go",
 			"\tcase LoginInvalid:\n\t\treturn\n", "\tcase LoginInvalid:\n\t\ts.uncharge(ctx, a)\n"),
+		one("gates: a device without room is not counted as unknown", verbs, auth+"gates.go",
+			"\t\tif verdict.Unknown {\n\t\t\ta.forgetDevice()", "\t\tif false {\n\t\t\ta.forgetDevice()"),
+		one("gates: sessions count among the devices", verbs, auth+"gates.go",
+			"lane:    throttle.Lane{Account: hex.EncodeToString(sessionID[:])},",
+			"lane:    throttle.Lane{Account: s.Keys.Load().Devices.Account(accountEmail(secret.New(u.Email))), Device: hex.EncodeToString(sessionID[:])},"),
+		one("gates: nobody counts the sessions that an account begins", verbs, auth+"login.go",
+			"s.beginAllowed(ctx, successGate, a); err != nil", "s.beginAllowed(ctx, successGate, a); err != nil && false"),
+		one("gates: changes of a password share the rate of logins", verbs, auth+"password.go",
+			"s.beginAllowed(ctx, changeGate, a)", "s.beginAllowed(ctx, successGate, a)"),
+		one("refresh limit: a dead token asks the stores without end", verbs, auth+"refresh.go",
+			"if err := s.tokenLimited(ctx, tok); err != nil {", "if err := s.tokenLimited(ctx, tok); err != nil && false {"),
+		one("refresh limit: junk closes the network to good refreshes", verbs, auth+"refreshlimit.go",
+			"case session.Malformed, session.UnknownKey, session.RetiredKey:", "default:"),
+		one("refresh limit: a forged token closes its session", verbs, auth+"refreshlimit.go",
+			"hash := tok.Secret.Hash()", "hash := tok.SessionID"),
+		one("proofs: one of another account names a counter", verbs, "internal/device/device.go",
+			"append(signed[:signedSize:signedSize], d.name(normalizedEmail)...)", "signed"),
+		one("throttle: a running pause makes room for another device", gates, "internal/throttle/memory_lanes.go",
+			"if l.until <= now {\n\t\t\ts.forget(a,", "if l.until > 0 {\n\t\t\ts.forget(a,"),
+		one("charge.lua: a failure that counts makes room for another device", redisGates, "internal/throttle/redisthrottle/charge.lua",
+			"other.last + life(other.count) > now", "other.last + pause(other.count) > now"),
+		one("address: the clients of a translator are one network", web, "internal/server/gate.go",
+			"translated(address, s.cfg.NAT64Prefixes)", "address"),
 		{name: "feed: a cursor ahead of the stream waits for ever", tests: feeds, redis: true,
 			edits: []edit{{"internal/revocation/redisfeed/reader.go", "if newest.before(r.cursor) {", "if false {"}}},
 		{name: "feed: nothing is read again", tests: feeds, redis: true,

@@ -1,37 +1,40 @@
--- Counts one failure in the lane, unless a pause runs.
+-- Counts one failure in the lane, unless a pause runs. A device without a lane
+-- counts as an unknown one where the account has no room for one more.
 --
--- Replies what is left of the pause; 0 where the failure was counted.
+-- Replies what is left of the pause; 0 where the failure was counted in the lane,
+-- -1 where in that of unknown devices instead.
 
 local MAX_DEVICES = 64
 
--- make_room forgets the device that was charged longest ago when one more is too
--- many. The lane of unknown devices stays.
-local function make_room()
-  if FIELD == 'unknown' or redis.call('HLEN', KEYS[1]) < MAX_DEVICES then
-    return
+-- has_room reports whether the account may have one more device. It forgets those
+-- that no longer matter, and no others.
+local function has_room()
+  if FIELD == UNKNOWN or redis.call('HLEN', KEYS[1]) < MAX_DEVICES then
+    return true
   end
   local all = redis.call('HGETALL', KEYS[1])
-  local devices, oldest, first = 0, nil, nil
+  local devices = 0
   for i = 1, #all, 2 do
-    if all[i] ~= 'unknown' then
-      devices = devices + 1
+    if all[i] ~= UNKNOWN then
       local other = decode(all[i + 1])
-      local last = other and other.last or 0
-      if not oldest or last < first or last == first and all[i] < oldest then
-        oldest, first = all[i], last
+      if other and other.last + life(other.count) > now then
+        devices = devices + 1
+      else
+        redis.call('HDEL', KEYS[1], all[i])
       end
     end
   end
-  if devices >= MAX_DEVICES then
-    redis.call('HDEL', KEYS[1], oldest)
-  end
+  return devices < MAX_DEVICES
 end
 
-local lane = read()
+local lane, counted = read(), 0
+if not lane and not has_room() then
+  FIELD, counted = UNKNOWN, -1
+  lane = read()
+end
 if not lane then
-  make_room()
   write({count = 1, last = now, was_count = 0, was_last = 0})
-  return 0
+  return counted
 end
 local left = lane.last + pause(lane.count) - now
 if left > 0 then
@@ -42,4 +45,4 @@ write({
   count = math.floor(lane.count / 2 ^ days) + 1, last = now,
   was_count = lane.count, was_last = lane.last,
 })
-return 0
+return counted

@@ -12,6 +12,7 @@
 -- One that cannot be read counts as no lane.
 
 local FIELD = ARGV[2]
+local UNKNOWN = 'unknown'
 local DAY = 86400000000
 
 local function decode(value)

@@ -162,7 +162,8 @@ func field(lane throttle.Lane) string {
 	return "device:" + lane.Device
 }
 
-// run calls a script once; what it replies is the wait.
+// run calls a script once. It replies the wait; -1 where a device was counted as
+// an unknown one.
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (throttle.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -175,7 +176,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, ar
 	if err != nil {
 		return throttle.Verdict{}, wrap(err)
 	}
-	return throttle.Verdict{RetryAfter: time.Duration(wait) * time.Microsecond}, nil
+	return throttle.Verdict{RetryAfter: time.Duration(max(wait, 0)) * time.Microsecond, Unknown: wait < 0}, nil
 }
 
 func wrap(err error) error {

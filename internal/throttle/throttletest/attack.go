@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/pawlauth/pawl/internal/throttle"
 )
 
 // A hundred guesses at one lane take more than two days, whether the attacker
@@ -39,6 +41,33 @@ func testAttack(t *testing.T, open Open) {
 		for range 5 { // nobody waits for what the guess came to
 			f.wantCharge(0, f.unknown(), defaults())
 		}
+		f.wantCharge(30*time.Second, f.unknown(), defaults())
+	})
+	t.Run("filling the table forgets no pause", func(t *testing.T) {
+		f := newFixture(t, open)
+		guesses := 0
+		guess := func(lane throttle.Lane) {
+			v, err := f.store.Charge(f.ctx, lane, defaults())
+			if err != nil {
+				t.Fatalf("Charge: %v", err)
+			}
+			if v.Allowed() {
+				guesses++
+			}
+		}
+		for round := range 20 { // as many names as the attacker likes, and a device that is guessed from
+			for range 10 {
+				guess(f.device("stolen"))
+			}
+			for i := range 2 * throttle.MaxDevices {
+				guess(f.device(fmt.Sprint(round, " ", i)))
+			}
+		}
+		// Five from the device, one from each other that found room, five as unknown.
+		if want := 5 + throttle.MaxDevices - 1 + 5; guesses != want {
+			t.Errorf("guesses at once: got %d, want %d", guesses, want)
+		}
+		f.wantCharge(30*time.Second, f.device("stolen"), defaults())
 		f.wantCharge(30*time.Second, f.unknown(), defaults())
 	})
 }

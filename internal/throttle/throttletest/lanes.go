@@ -256,19 +256,87 @@ func testLanes(t *testing.T, open Open) {
 	t.Run("so many devices", func(t *testing.T) {
 		f := newFixture(t, open)
 		f.fail(3, f.unknown())
-		name := func(i int) throttle.Lane { return f.device(fmt.Sprintf("device %d", i)) }
-		for i := range throttle.MaxDevices {
-			f.clock.Step(time.Second)
-			f.fail(1, name(i))
+		f.fill(0, never())
+		f.fail(1, f.nth(0)) // has a lane
+		for range 2 {
+			f.wantUnknown(f.device("newcomer"), never())
 		}
-		f.clock.Step(time.Second)
-		f.fail(1, name(0)) // no longer the oldest
-		f.wantCount(3, f.unknown())
-		f.fail(1, name(throttle.MaxDevices))
-		for i, want := range map[int]int{0: 2, 2: 1, 3: 1, throttle.MaxDevices - 1: 1, throttle.MaxDevices: 1} {
-			f.wantCount(want, name(i))
+		f.wantCount(2, f.nth(0))
+		for i := 1; i < throttle.MaxDevices; i++ {
+			f.wantCount(1, f.nth(i))
 		}
-		f.wantCount(3, f.unknown())
-		f.wantCount(0, name(1)) // last: asking makes a lane for a moment
+		f.wantCount(5, f.unknown())
+		f.uncharge(f.unknown())
+		f.wantCount(4, f.unknown())
 	})
+	t.Run("a newcomer finds the pause of the unknown", func(t *testing.T) {
+		f := newFixture(t, open)
+		f.fill(0, defaults())
+		for range 5 {
+			f.wantUnknown(f.device("newcomer"), defaults())
+		}
+		f.wantCharge(30*time.Second, f.device("another"), defaults())
+		f.wantCharge(30*time.Second, f.unknown(), defaults())
+		f.wantCharge(0, f.nth(7), defaults())
+	})
+	t.Run("a lane that is free again is somebody's", func(t *testing.T) {
+		for name, free := range map[string]func(f *fixture){
+			"reset":     func(f *fixture) { f.reset(f.nth(5)) },
+			"uncharged": func(f *fixture) { f.uncharge(f.nth(5)) },
+			"a day":     func(f *fixture) { f.clock.Step(day) },
+		} {
+			f := newFixture(t, open)
+			f.fill(0, never())
+			free(f)
+			f.fail(1, f.device("newcomer"))
+			f.wantCount(1, f.device("newcomer"))
+			f.wantCount(0, f.unknown())
+			t.Log(name)
+		}
+	})
+	t.Run("room is made of what no longer matters alone", func(t *testing.T) {
+		f := newFixture(t, open)
+		schedule := from(5, 6*day)
+		for range 5 {
+			f.wantCharge(0, f.nth(0), schedule)
+		}
+		for range 4 { // three days
+			f.wantCharge(0, f.nth(1), schedule)
+		}
+		f.fill(2, schedule)
+		f.clock.Step(day - ms)
+		f.wantUnknown(f.device("newcomer"), schedule)
+		f.clock.Step(ms)
+		for i := range throttle.MaxDevices - 2 {
+			f.wantCharge(0, f.device(fmt.Sprintf("newcomer %d", i)), schedule)
+		}
+		f.wantUnknown(f.device("one too many"), schedule)
+		f.wantCharge(5*day, f.nth(0), schedule)
+		f.wantCharge(0, f.nth(1), schedule)
+		f.wantCount(3, f.nth(1))
+	})
+}
+
+// nth is the lane of the account's nth device.
+func (f *fixture) nth(i int) throttle.Lane { return f.device(fmt.Sprintf("device %d", i)) }
+
+// fill gives the account a failure of each device from the nth on, and with them
+// as many devices as it may have.
+func (f *fixture) fill(n int, schedule throttle.Schedule) {
+	f.t.Helper()
+	for ; n < throttle.MaxDevices; n++ {
+		v, err := f.store.Charge(f.ctx, f.nth(n), schedule)
+		if err != nil || v != (throttle.Verdict{}) {
+			f.t.Fatalf("Charge of device %d: got %+v and error %v, want a lane of its own", n, v, err)
+		}
+	}
+}
+
+// wantUnknown charges a device and fails the test unless it counts as unknown.
+func (f *fixture) wantUnknown(lane throttle.Lane, schedule throttle.Schedule) {
+	f.t.Helper()
+	v, err := f.store.Charge(f.ctx, lane, schedule)
+	if err != nil || !v.Allowed() || !v.Unknown {
+		f.t.Fatalf("Charge of %q: got %+v and error %v, want it to count as an unknown device", lane.Device, v, err)
+	}
 }

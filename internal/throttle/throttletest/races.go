@@ -110,11 +110,19 @@ func testRaces(t *testing.T, open Open) {
 	t.Run("lanes of many devices", func(t *testing.T) {
 		f := newFixture(t, open)
 		f.fail(3, f.unknown())
+		var unknown atomic.Int64
 		f.together(crowd, func(store throttle.Store, i int) {
-			if v, err := store.Charge(f.ctx, f.device(fmt.Sprint(i)), never()); err != nil || !v.Allowed() {
+			v, err := store.Charge(f.ctx, f.device(fmt.Sprint(i)), never())
+			if err != nil || !v.Allowed() {
 				t.Errorf("Charge: got %v and error %v, want it allowed", v, err)
 			}
+			if v.Unknown {
+				unknown.Add(1)
+			}
 		})
-		f.wantCount(3, f.unknown())
+		if got := unknown.Load(); got != crowd-throttle.MaxDevices {
+			t.Errorf("devices that count as unknown: got %d, want %d", got, crowd-throttle.MaxDevices)
+		}
+		f.wantCount(3+crowd-throttle.MaxDevices, f.unknown())
 	})
 }
