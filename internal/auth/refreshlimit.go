@@ -55,7 +55,7 @@ func (s *Service) tokenLimited(ctx context.Context, tok session.Token) error {
 // final: no store will ever grant it a refresh.
 func (s *Service) tokenFailed(tok session.Token, outcome session.Outcome) {
 	switch outcome {
-	case session.Forged, session.Expired, session.Tombstone, session.Unknown, session.Reuse, session.BindingMiss:
+	case session.Forged, session.Expired, session.Tombstone, session.Unknown, session.Reuse, session.Shared, session.BindingMiss:
 		_, _ = s.Refreshes.Spend(context.Background(), s.tokenBucket(tok)) // as above
 	}
 }

@@ -87,10 +87,16 @@ func (l *Ledger) revoke(ctx context.Context, reason session.Reason, where string
 // locks rows by id, so that two that meet never wait for each other.
 func (l *Ledger) end(ctx context.Context, reason session.Reason, chosen string, args ...any) ([]uuid.UUID, []session.End, error) {
 	args = append([]any{database.At(l.now()), string(reason)}, args...)
+	// An array is looked up by key, where PostgreSQL would join a subquery with all
+	// live sessions once it expects many rows of it.
+	among := "id IN (" + chosen + ")"
+	if database.Dialect(l.db) == database.PostgreSQL {
+		among = "id = ANY (ARRAY(" + chosen + "))"
+	}
 	var rows []ended
 	err := l.db.WithContext(ctx).Raw(`
 		UPDATE sessions SET revoked_at = ?, reason = ?
-		WHERE revoked_at IS NULL AND id IN (`+chosen+`)
+		WHERE revoked_at IS NULL AND `+among+`
 		RETURNING id, user_id, expires_at`, args...).Scan(&rows).Error
 	if err != nil {
 		return nil, nil, fmt.Errorf("ledger: ending sessions: %w", err)
