@@ -169,8 +169,13 @@ func each(t *testing.T, test func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, databasetest.SQLite(t))
+}
+
+func newWorldOn(t *testing.T, db *gorm.DB) *world {
+	t.Helper()
 	w := &world{T: t, clock: &clock{at: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}, hot: &hotStore{}, seen: &seen{}}
-	w.db = databasetest.SQLite(t)
+	w.db = db
 	w.users, w.ledger = user.New(w.db, w.clock.now), ledger.New(w.db, w.clock.now)
 	w.policy = session.Policy{
 		Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20,

@@ -191,8 +191,7 @@ func TestUserChanges(t *testing.T) {
 			"delete": {func(u user.User) error { return w.users.Delete(ctx, u.ID) }, session.ReasonDeleted},
 			"role":   {func(u user.User) error { return w.users.SetRole(ctx, u.ID, user.RoleAdmin) }, session.ReasonRevoked},
 			"password": {func(u user.User) error {
-				_, err := w.users.SetPassword(ctx, u.ID, u.CredentialVersion, secret.New("x"))
-				return err
+				return w.users.SetPassword(ctx, u.ID, u.CredentialVersion, secret.New("x"), nil)
 			}, session.ReasonRevoked},
 			"reset": {func(u user.User) error { return w.users.ResetPassword(ctx, u.ID, secret.New("x")) }, session.ReasonRevoked},
 		} {
