@@ -134,5 +134,11 @@ func all() []mutant {
 			"const Window = 61 * time.Minute", "const Window = 61 * time.Second"),
 		one("access tokens never expire", access, "internal/token/verifier.go",
 			"return !now.Before(claims.ExpiresAt.Add(v.config.Leeway))", "return claims.ExpiresAt.IsZero()"),
+		one("access tokens: the cache ignores the last character", access, "internal/token/verifier.go",
+			"sha256.Sum256([]byte(text))", "sha256.Sum256([]byte(text[:max(len(text)-1, 0)]))"),
+		one("access tokens: text is a date", access, "internal/token/claims.go",
+			"strconv.ParseFloat(string(raw), 64)", "strconv.ParseFloat(string(bytes.Trim(raw, `\"`)), 64)"),
+		one("access tokens: a claim may come twice", access, "internal/token/claims.go",
+			"if _, twice := m[text]; twice || !ok {", "if !ok {"),
 	}
 }
