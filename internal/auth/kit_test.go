@@ -195,6 +195,11 @@ func newWorldOn(t *testing.T, db *gorm.DB) *world {
 	return w
 }
 
+// config is how the world's access tokens are made.
+func (w *world) config() token.Config {
+	return token.Config{Issuer: "https://auth.example.com", Audience: "app", TTL: 15 * time.Minute, Leeway: 15 * time.Second, CacheSize: 100}
+}
+
 // restart is a new process on the same stores: all that was in memory is gone.
 func (w *world) restart(keys ...session.Key) {
 	w.Helper()
@@ -203,7 +208,7 @@ func (w *world) restart(keys ...session.Key) {
 	}
 	ring, err := session.NewKeyring(keys...)
 	w.must(err)
-	config := token.Config{Issuer: "https://auth.example.com", Audience: "app", TTL: 15 * time.Minute, Leeway: 15 * time.Second, CacheSize: 100}
+	config := w.config()
 	issuer, err := token.NewIssuer(w.access, config, w.clock.now)
 	w.must(err)
 	verifier, err := token.NewVerifier(w.access, config, w.clock.now)
