@@ -130,6 +130,12 @@ func all() []mutant {
 
 		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
 			"u.status = ? AND u.credential_version = ? `+", "u.status = ? AND u.credential_version >= ? `+"),
+		one("lease: it is taken from a server that runs", ledgers, "internal/ledger/leaserow.go",
+			"WHERE leases.expires_at <= now()", "WHERE leases.expires_at <> now()"),
+		one("lease: a lost one is taken back", ledgers, "internal/ledger/leaserow.go",
+			"WHERE name = ? AND owner = ?\",\n\t\tr.times", "WHERE name = ? AND owner IS NOT NULL OR owner = ?\",\n\t\tr.times"),
+		one("lease: it counts for as long as its row", ledgers, "internal/ledger/leaserow.go",
+			"return now.Sub(sent) < r.times.serve && now.Round(0).Sub(sent.Round(0)) < r.times.serve", "return now.Sub(sent) < 2*r.times.life"),
 		one("ledger: a checkpoint sinks", ledgers, "internal/ledger/checkpoint.go",
 			"generation = CASE WHEN ` + newer + ` THEN", "generation = CASE WHEN c.generation > 0 THEN"),
 		one("ledger: a lost turn is written down after its recovery", ledgers, "internal/ledger/checkpoint.go",
