@@ -17,6 +17,7 @@ func all() []mutant {
 	ledgers := guard{packages: "./internal/ledger"}
 	revocations := guard{packages: "./internal/revocation"}
 	access := guard{packages: "./internal/token"}
+	slow := guard{packages: "./internal/server", run: "OverTLS|OverHTTP2"}
 
 	one := func(name string, tests guard, file, before, after string) mutant {
 		return mutant{name: name, tests: tests, edits: []edit{{file, before, after}}}
@@ -146,6 +147,8 @@ func all() []mutant {
 			"known.recovered < hot.recovered or ", ""),
 		one("revocation: the set forgets after a minute", revocations, "internal/revocation/set.go",
 			"const Window = 61 * time.Minute", "const Window = 61 * time.Second"),
+		one("server: half an HTTP/2 frame is waited for", slow, "internal/server/serve.go",
+			"SendPingTimeout: pingAfter, ", ""),
 		one("access tokens never expire", access, "internal/token/verifier.go",
 			"return !now.Before(claims.ExpiresAt.Add(v.config.Leeway))", "return claims.ExpiresAt.IsZero()"),
 		one("access tokens: the cache ignores the last character", access, "internal/token/verifier.go",
