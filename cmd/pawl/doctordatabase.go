@@ -66,8 +66,8 @@ func examineDatabase(ctx context.Context, url secret.Text, leased bool) []findin
 type databaseExam struct {
 	db       *gorm.DB
 	tables   map[string]string // that a server writes, with a column of each
-	readOnly bool // a standby
-	behind   bool // the schema
+	readOnly bool              // a standby
+	behind   bool              // the schema
 }
 
 func (e *databaseExam) reach(ctx context.Context) (finding, error) {

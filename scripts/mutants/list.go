@@ -17,6 +17,7 @@ func all() []mutant {
 	ledgers := guard{packages: "./internal/ledger"}
 	revocations := guard{packages: "./internal/revocation"}
 	access := guard{packages: "./internal/token"}
+	trusted := guard{packages: "./cmd/pawl", run: "TestUntrustedKeys"}
 	slow := guard{packages: "./internal/server", run: "OverTLS|OverHTTP2"}
 
 	one := func(name string, tests guard, file, before, after string) mutant {
@@ -147,6 +148,10 @@ func all() []mutant {
 			"known.recovered < hot.recovered or ", ""),
 		one("revocation: the set forgets after a minute", revocations, "internal/revocation/set.go",
 			"const Window = 61 * time.Minute", "const Window = 61 * time.Second"),
+		one("keys: others may write in their folder", trusted, "cmd/pawl/trust.go",
+			"case othersWrite(info) && info.Mode()&fs.ModeSticky == 0:", "case false:"),
+		one("keys: a link is not followed", trusted, "cmd/pawl/trust.go",
+			"rest = append(strings.FieldsFunc(target[len(filepath.VolumeName(target)):], isSeparator), rest...)", "rest = nil"),
 		one("server: half an HTTP/2 frame is waited for", slow, "internal/server/serve.go",
 			"SendPingTimeout: pingAfter, ", ""),
 		one("access tokens never expire", access, "internal/token/verifier.go",
