@@ -10,8 +10,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/pawlauth/pawl/internal/server"
 )
 
 // compose is the part of compose.yaml that the tests look at.
@@ -22,6 +25,7 @@ type compose struct {
 		Environment map[string]string `yaml:"environment"`
 		Volumes     []string          `yaml:"volumes"`
 		DependsOn   map[string]any    `yaml:"depends_on"`
+		StopGrace   string            `yaml:"stop_grace_period"`
 	} `yaml:"services"`
 	Volumes map[string]any `yaml:"volumes"`
 }
@@ -142,6 +146,30 @@ func TestCompose(t *testing.T) {
 		if !strings.Contains(redis, want) {
 			t.Errorf("redis runs %q, want %s", redis, want)
 		}
+	}
+}
+
+// TestStopGrace: the engine waits for as long as the page asks for, which is more
+// than the program takes.
+func TestStopGrace(t *testing.T) {
+	page := regexp.MustCompile(`Give the process (\d+) s before you kill it`).FindStringSubmatch(read(t, "../docs/operations.md"))
+	parts := regexp.MustCompile(`in flight within (\d+) s, writes what is pending within (\d+) s more`).FindStringSubmatch(read(t, "../docs/faults.md"))
+	if page == nil || parts == nil {
+		t.Fatal("the pages do not say how long a stop takes")
+	}
+	seconds := func(text string) time.Duration {
+		d, err := time.ParseDuration(text + "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	grace, err := time.ParseDuration(readCompose(t).Services["pawl"].StopGrace)
+	if err != nil || grace != seconds(page[1]) {
+		t.Errorf("compose.yaml: got a stop_grace_period of %s (%v), want %s s as docs/operations.md says", grace, err, page[1])
+	}
+	if flight := seconds(parts[1]); flight != server.DrainTimeout || grace <= flight+seconds(parts[2]) {
+		t.Errorf("got a grace of %s, want more than the %s + %s s of docs/faults.md, and %s there for what is in flight", grace, flight, parts[2], server.DrainTimeout)
 	}
 }
 

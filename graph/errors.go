@@ -69,9 +69,9 @@ var failures = [...]failure{ //nolint:gochecknoglobals // a table, never written
 	{auth.ErrSessionChanged, codeSessionChanged, "", "The cookie belongs to another session by now. Start over from that session.", 0},
 	{auth.ErrCrossOrigin, codeCrossOrigin, "", "Not allowed from this origin. List the page's origin on the server, or choose the other delivery.", 0},
 	{auth.ErrAmbiguous, codeBadRequest, "", "More than one refresh token came with the request. Send one, and nothing is lost.", 0},
-	{auth.ErrUnavailable, codeUnavailable, "", "Temporarily unavailable. Repeat the same request later; the session is not affected.", 1},
-	{context.DeadlineExceeded, codeUnavailable, "", "Temporarily unavailable. Repeat the same request later; the session is not affected.", 1},
-	{context.Canceled, codeUnavailable, "", "Temporarily unavailable. Repeat the same request later; the session is not affected.", 1},
+	{auth.ErrUnavailable, codeUnavailable, "", "Temporarily unavailable. Whether the request was carried out is not known; repeat it later.", 1},
+	{context.DeadlineExceeded, codeUnavailable, "", "Temporarily unavailable. Whether the request was carried out is not known; repeat it later.", 1},
+	{context.Canceled, codeUnavailable, "", "Temporarily unavailable. Whether the request was carried out is not known; repeat it later.", 1},
 }
 
 // extensions is what the client gets beside the message, made anew each time.

@@ -78,6 +78,10 @@ func (f tlsFlags) certificate(r *reader) *server.Certificate {
 		r.refuse("PAWL_TLS_KEY", "must be set where PAWL_TLS_CERT is")
 		return nil
 	}
+	if replaceable(f.TLSCert) || replaceable(f.TLSKey) {
+		r.refuse("PAWL_TLS_CERT", "or PAWL_TLS_KEY: others can write the file, or in its folder, and so answer in the server's place; chmod go-w them")
+		return nil
+	}
 	certificate, err := server.LoadCertificate(f.TLSCert, f.TLSKey, time.Now)
 	if err != nil {
 		r.refuse("PAWL_TLS_CERT", "or PAWL_TLS_KEY: "+err.Error())

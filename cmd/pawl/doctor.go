@@ -60,7 +60,7 @@ func (c *doctorCmd) examine(ctx context.Context, now func() time.Time) []finding
 		found = append(found, examineKeys(s.keysDir, now)...)
 	}
 	if r.good("PAWL_DATABASE_URL") {
-		found = append(found, examineDatabase(ctx, s.databaseURL)...)
+		found = append(found, examineDatabase(ctx, s.databaseURL, s.redisURL.IsEmpty())...)
 	}
 	if r.good("PAWL_REDIS_URL", "PAWL_SESSION_STORE") {
 		found = append(found, examineRedis(ctx, s)...)

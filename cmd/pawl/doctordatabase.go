@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +24,9 @@ import (
 // testedPostgres is the oldest major version that Pawl is tested with.
 const testedPostgres = 15
 
-// examineDatabase looks at the database of a PAWL_DATABASE_URL.
-func examineDatabase(ctx context.Context, url secret.Text) []finding {
+// examineDatabase looks at the database of a PAWL_DATABASE_URL; leased says that
+// one server has it for itself.
+func examineDatabase(ctx context.Context, url secret.Text, leased bool) []finding {
 	const check = "database.reach"
 	if path, isFile := strings.CutPrefix(url.Reveal(), "sqlite:"); isFile {
 		if _, err := os.Stat(filepath.Clean(path)); errors.Is(err, fs.ErrNotExist) { // opening would make it
@@ -41,7 +44,10 @@ func examineDatabase(ctx context.Context, url secret.Text) []finding {
 		return []finding{{problem, "PAWL_DATABASE_URL", err.Error(), ""}}
 	}
 	defer func() { _ = database.Close(db) }()
-	exam := &databaseExam{db: db}
+	exam := &databaseExam{db: db, tables: map[string]string{"users": "updated_at", "sessions": "last_used_at", "audit_events": "details"}}
+	if leased {
+		exam.tables["leases"] = "owner"
+	}
 	looks := []look{{check, exam.reach}}
 	var found []finding
 	if database.Dialect(db) == database.PostgreSQL {
@@ -59,8 +65,9 @@ func examineDatabase(ctx context.Context, url secret.Text) []finding {
 // databaseExam is what is known of a database so far.
 type databaseExam struct {
 	db       *gorm.DB
-	readOnly bool // a standby
-	behind   bool // the schema
+	tables   map[string]string // that a server writes, with a column of each
+	readOnly bool              // a standby
+	behind   bool              // the schema
 }
 
 func (e *databaseExam) reach(ctx context.Context) (finding, error) {
@@ -125,7 +132,7 @@ func (e *databaseExam) rights(ctx context.Context) (finding, error) {
 	}
 	taken := errors.New("taken back")
 	err := e.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		for table, column := range map[string]string{"users": "updated_at", "sessions": "last_used_at", "audit_events": "details"} {
+		for table, column := range e.tables {
 			for _, statement := range []string{
 				"INSERT INTO " + table + " SELECT * FROM " + table + " WHERE 1 = 0",
 				"UPDATE " + table + " SET " + column + " = " + column + " WHERE 1 = 0",
@@ -145,7 +152,7 @@ func (e *databaseExam) rights(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	return finding{problem, "", "the tables cannot be written: " + plain(err),
-		"let the user of PAWL_DATABASE_URL read, insert, update and delete in users, sessions and audit_events, and the database take writes"}, nil
+		"let the user of PAWL_DATABASE_URL read, insert, update and delete in " + strings.Join(slices.Sorted(maps.Keys(e.tables)), ", ") + ", and the database take writes"}, nil
 }
 
 // connections looks whether the pool of a server finds room.

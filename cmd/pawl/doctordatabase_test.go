@@ -87,7 +87,7 @@ func TestDoctorPostgres(t *testing.T) {
 	d = ask(elsewhere(t, database, name))
 	d.says("database.rights", "problem SQLSTATE 42501")
 	d.says("database.connections", "problem lets 5 connections in")
-	perform(t, database, "GRANT INSERT, UPDATE, DELETE ON users, sessions, audit_events TO "+name, "ALTER ROLE "+name+" CONNECTION LIMIT 16")
+	perform(t, database, "GRANT INSERT, UPDATE, DELETE ON users, sessions, audit_events, leases TO "+name, "ALTER ROLE "+name+" CONNECTION LIMIT 16")
 	d = ask(elsewhere(t, database, name))
 	d.says("database.rights", "ok written")
 	d.says("database.connections", "ok lets 16 connections in")

@@ -12,7 +12,11 @@ const oldKey = 365 * 24 * time.Hour
 // signs.
 func examineKeys(dir string, now func() time.Time) []finding {
 	const check = "PAWL_KEYS_DIR"
-	set, err := keysAt(dir, now())
+	files, err := loadKeys(dir, ofServer())
+	var set keySet
+	if err == nil {
+		set, err = files.at(now())
+	}
 	if err == nil {
 		_, err = set.signing()
 	}
@@ -27,7 +31,7 @@ func examineKeys(dir string, now func() time.Time) []finding {
 	}
 	signing := set.inUse(accessKind)
 	return []finding{
-		{fine, check, fmt.Sprintf("signing keys: %d (%s), refresh keys: %d; nobody else can read them",
+		{fine, check, fmt.Sprintf("signing keys: %d (%s), refresh keys: %d; nobody else can read or replace them",
 			len(set.accepted(accessKind)), signing.access.Algorithm(), len(set.accepted(refreshKind))), ""},
 		keyAge(signing.from, now()),
 	}

@@ -152,17 +152,36 @@ func number(text string) (n int64, is bool) {
 	return n, err == nil
 }
 
-// replicas tells how many there are. One server alone may be what is meant.
+// longestLag is the most seconds for which a master should count a replica that is
+// silent; it is Redis's default.
+const longestLag = 10
+
+// replicas tells how many there are. One server alone may be what is meant; where
+// there are more, one that is cut off from them must stop taking writes, because
+// another becomes the master meanwhile.
 func (e *redisExam) replicas(context.Context) (finding, error) {
 	n := e.facts.info["connected_slaves"]
 	if n == "" {
 		return unseen("its replicas", "INFO"), nil
 	}
 	text := "replicas: " + n
-	if least, told := e.facts.setting("min-replicas-to-write"); told {
-		text += "; a write needs " + least + " of them (min-replicas-to-write)"
+	setting, told := e.facts.setting("min-replicas-to-write")
+	lagSetting, _ := e.facts.setting("min-replicas-max-lag")
+	least, _ := number(setting)
+	lag, _ := number(lagSetting)
+	const advice = "set min-replicas-to-write to 1 and min-replicas-max-lag to 10, on replicas too"
+	switch replicated := n != "0" || e.kind == "redis+sentinel"; {
+	case !told && replicated:
+		return finding{warning, "", text + "; Redis does not tell whether a master that lost them goes on taking writes (min-replicas-to-write)",
+			"allow the user CONFIG GET, or look where the service is set up, and " + advice}, nil
+	case !told:
+		return finding{fine, "", text, ""}, nil
+	case replicated && (least == 0 || lag == 0): // a lag of 0 turns it off as well
+		return finding{warning, "", text + "; a master that lost them goes on taking writes, beside the one that took its place", advice}, nil
+	case replicated && lag > longestLag:
+		return finding{warning, "", fmt.Sprintf("%s; a master that lost them goes on taking writes for %d seconds", text, lag), advice}, nil
 	}
-	return finding{fine, "", text, ""}, nil
+	return finding{fine, "", text + "; a write needs " + setting + " of them (min-replicas-to-write)", ""}, nil
 }
 
 func (e *redisExam) clock(ctx context.Context) (finding, error) {

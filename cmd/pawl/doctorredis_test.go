@@ -84,6 +84,46 @@ func TestDoctorRedis(t *testing.T) {
 	}
 }
 
+// TestDoctorReplicas: a master that goes on alone after it lost its replicas is
+// told, as far as it can be seen.
+func TestDoctorReplicas(t *testing.T) {
+	t.Parallel()
+	dir, env := alone(t)
+	delete(env, "PAWL_SESSION_STORE")
+	master := redistest.Server(t, "appendonly yes", "user pawl on >hunter2 "+listedRights(t)+" -config")
+	replica := redistest.Server(t, "appendonly yes", fmt.Sprintf("replicaof 127.0.0.1 %d", master.Port()))
+	client, other := redis.NewClient(&redis.Options{Addr: master.Addr()}), redis.NewClient(&redis.Options{Addr: replica.Addr()})
+	defer func() { _, _ = client.Close(), other.Close() }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		info, err := client.Info(t.Context(), "replication").Result()
+		if err == nil && strings.Contains(info, "connected_slaves:1") && strings.Contains(info, "state=online") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %s (%v), want a replica", info, err)
+		}
+	}
+	url := "redis://" + master.Addr()
+	for _, tt := range []struct{ least, lag, want string }{
+		{"0", "10", "warning replicas: 1; a master that lost them goes on taking writes, beside"},
+		{"1", "0", "warning goes on taking writes, beside"},
+		{"1", "60", "warning goes on taking writes for 60 seconds"},
+		{"1", "10", "ok replicas: 1; a write needs 1"},
+	} {
+		for name, value := range map[string]string{"min-replicas-to-write": tt.least, "min-replicas-max-lag": tt.lag} {
+			if err := client.ConfigSet(t.Context(), name, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		doctor(t, dir, with(env, "PAWL_REDIS_URL", url)).says("redis.replicas", tt.want)
+	}
+	doctor(t, dir, with(env, "PAWL_REDIS_URL", "redis://pawl:hunter2@"+master.Addr())).says("redis.replicas", "warning does not tell whether a master that lost them")
+
+	// One whose replicas are gone just now is one of several all the same.
+	sentinel := redistest.Sentinel(t, fmt.Sprintf("sentinel monitor main 127.0.0.1 %d 1", redistest.Server(t, "appendonly yes").Port())).Addr()
+	doctor(t, dir, with(env, "PAWL_REDIS_URL", "redis+sentinel://"+sentinel+"/main")).says("redis.replicas", "warning replicas: 0; a master that lost them goes on")
+}
+
 // TestDoctorRedisElsewhere: what is not on this machine should speak TLS.
 func TestDoctorRedisElsewhere(t *testing.T) {
 	dir, env := alone(t)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,13 +70,16 @@ var exampleKeys = [...]string{ //nolint:gochecknoglobals // a table, never writt
 	"oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
 }
 
-// loadKeys reads every key and mark of a folder. It refuses files that others can
-// read, short, weak, doubled and example keys, and names the file, never the
-// folder.
-func loadKeys(dir string) (keyFiles, error) {
+// loadKeys reads every key and mark of a folder. It refuses folders that others
+// can write in, files that they can read or that belong to somebody else, short,
+// weak, doubled and example keys, and names the file, never the folder.
+func loadKeys(dir string, t trust) (keyFiles, error) {
 	var keys keyFiles
 	names, marks, err := keyNames(dir)
 	if err != nil {
+		return keys, err
+	}
+	if err := t.all(dir, slices.Concat(names, marks)); err != nil {
 		return keys, err
 	}
 	if keys.marks, err = readMarks(marks); err != nil {

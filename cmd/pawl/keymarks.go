@@ -64,12 +64,16 @@ func readMark(name string) (keyMark, error) {
 	return m, nil
 }
 
-// marksOf are the marks of a folder, as far as they can be read.
-func marksOf(dir string) []keyMark {
+// marksOf are the marks of a folder, as far as they can be read and are trusted.
+func marksOf(dir string, t trust) []keyMark {
 	_, names, _ := keyNames(dir)
+	dir, _, err := realFolder(dir)
+	if err != nil {
+		return nil
+	}
 	var marks []keyMark
 	for _, name := range names {
-		if m, err := readMark(name); err == nil {
+		if m, err := readMark(name); err == nil && t.file(dir, name) == nil {
 			marks = append(marks, m)
 		}
 	}

@@ -44,7 +44,7 @@ type liveKeys struct {
 // but a key is revoked as soon as a mark says so, whatever else is wrong there,
 // and stays so when the mark is gone.
 func (l *liveKeys) load() ([]keyChange, error) {
-	files, err := loadKeys(l.dir)
+	files, err := loadKeys(l.dir, ofServer())
 	if err == nil {
 		var changes []keyChange
 		if changes, err = l.take(files.revokedBy(l.files.marks)); err == nil {
@@ -54,7 +54,7 @@ func (l *liveKeys) load() ([]keyChange, error) {
 	if len(l.files.access) == 0 {
 		return nil, err
 	}
-	changes, takeErr := l.take(l.files.revokedBy(marksOf(l.dir)))
+	changes, takeErr := l.take(l.files.revokedBy(marksOf(l.dir, ofServer())))
 	if takeErr != nil { // no key would be left
 		changes, _ = l.take(l.files) // they were usable before
 	}

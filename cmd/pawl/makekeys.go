@@ -54,7 +54,7 @@ func checkNoKeys(dir string) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	files, err := loadKeys(dir)
+	files, err := loadKeys(dir, ofOperator(dir))
 	if err == nil {
 		_, err = files.at(time.Now())
 	}

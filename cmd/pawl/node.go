@@ -41,6 +41,9 @@ type node struct {
 	prepare func(context.Context, *gorm.DB, *password.Hasher) error
 	// held is the lease on the database, where it was taken before; optional.
 	held *ledger.Lease
+	// leased is the lease that was taken here, nil before and where none is needed.
+	leased    atomic.Pointer[ledger.Lease]
+	wasHalted atomic.Bool
 	// ready is called once, when requests are answered. port is the public one.
 	ready func(port int)
 
@@ -135,6 +138,7 @@ func (n *node) face(port int) (err error) {
 		NAT64Prefixes:    n.nat64Prefixes,
 		CrossSiteCookies: n.sameSite == http.SameSiteNoneMode,
 		Certificate:      n.certificate,
+		Halted:           n.halted,
 		CrossOrigin:      func(c auth.Caller) { n.tell(audit.RequestCrossOriginRejected, c) },
 		Log:              n.log,
 	}
@@ -167,14 +171,14 @@ func (n *node) work(ctx context.Context, port int, drain func()) error {
 	if err := waitForStores(ctx, n.log, db, hot.store); err != nil {
 		return ended(ctx, err)
 	}
+	if err := n.checkDatabase(ctx, db); err != nil {
+		return ended(ctx, err)
+	}
 	lost, release, err := n.lease(ctx, db)
 	if err != nil {
 		return ended(ctx, err)
 	}
 	defer release()
-	if err := n.checkDatabase(ctx, db); err != nil {
-		return ended(ctx, err)
-	}
 	warnRedis(ctx, n.settings, n.log)
 	events := audit.New(audit.Config{DB: db, Log: n.log, Now: time.Now})
 	n.events.Store(events)
@@ -216,7 +220,7 @@ func (n *node) answer(ctx context.Context, service *auth.Service, events *audit.
 		case <-ctx.Done():
 			return nil
 		case <-lost:
-			return errors.New("another server took over the database: two servers with sessions in memory would disagree")
+			return errors.New("another server took the lease on the database: this one stops, because two servers with sessions in memory would disagree")
 		case err := <-ran:
 			ran <- nil // for whoever waits for the end
 			return fmt.Errorf("the work behind the requests ended: %w", err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -33,3 +34,14 @@ func owner(path string) (owners, error) {
 	}
 	return owners{int(stat.Uid), int(stat.Gid)}, nil
 }
+
+// fileOwner is the id of a file's user; root's on a file system without owners.
+func fileOwner(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return 0
+}
+
+// othersWrite reports whether the mode lets more than the owner write.
+func othersWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }

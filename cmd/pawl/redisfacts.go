@@ -49,7 +49,7 @@ func readRedis(ctx context.Context, server *redis.Client) (redisFacts, error) {
 	var settings []*redis.MapStringStringCmd
 	_, err := server.Pipelined(ctx, func(p redis.Pipeliner) error {
 		info = p.Info(ctx)
-		for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly", "save", "min-replicas-to-write"} {
+		for _, name := range []string{"maxmemory-policy", "maxmemory", "appendonly", "save", "min-replicas-to-write", "min-replicas-max-lag"} {
 			settings = append(settings, p.ConfigGet(ctx, name))
 		}
 		return nil

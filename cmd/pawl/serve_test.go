@@ -77,6 +77,22 @@ func TestServeWithSessionsInMemory(t *testing.T) {
 	p.stop()
 }
 
+// TestOneServerWithSessionsInMemory: on PostgreSQL too there is one.
+func TestOneServerWithSessionsInMemory(t *testing.T) {
+	dir, env := environment(t)
+	delete(env, "PAWL_REDIS_URL")
+	env["PAWL_SESSION_STORE"], env["PAWL_DATABASE_URL"] = "memory", databasetest.PostgresURL(t)
+	operate(t, dir, env, "", "migrate", "up")
+	p, url := serveOne(t, dir, env)
+	refused(t, dir, env, "PAWL_SESSION_STORE", "there can be one", "")
+	if got := status(t, url+"/readyz"); got != http.StatusOK {
+		t.Errorf("the first server: got %d, want 200", got)
+	}
+	p.stop()
+	p, _ = serveOne(t, dir, env) // the lease was given back
+	p.stop()
+}
+
 func TestServeWithoutOrigins(t *testing.T) {
 	dir, env := environment(t)
 	delete(env, "PAWL_REDIS_URL")

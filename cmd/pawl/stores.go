@@ -55,7 +55,8 @@ func waitFor(ctx context.Context, log *slog.Logger, setting string, ping func(co
 }
 
 // lease takes the exclusive right to keep the database's sessions in memory,
-// where that is where they are kept.
+// where that is where they are kept. From then on requests are answered only
+// while it is certain that no other server has it.
 func (n *node) lease(ctx context.Context, db *gorm.DB) (lost <-chan struct{}, release func(), err error) {
 	if !n.redisURL.IsEmpty() {
 		return nil, func() {}, nil
@@ -63,14 +64,37 @@ func (n *node) lease(ctx context.Context, db *gorm.DB) (lost <-chan struct{}, re
 	if n.held != nil {
 		return n.held.Lost(), func() {}, nil
 	}
-	lease, err := ledger.AcquireLease(ctx, db)
+	lease, err := ledger.AcquireLease(ctx, db, func() {
+		n.log.Info("waiting for the lease on the database: a server with sessions in memory had it, and runs or died within the last 15s")
+	})
 	switch {
 	case errors.Is(err, ledger.ErrLeased):
 		return nil, nil, &settingError{"PAWL_SESSION_STORE", "another server with sessions in memory runs on this database; there can be one"}
 	case err != nil:
 		return nil, nil, &settingError{"PAWL_DATABASE_URL", "the lease for a server with sessions in memory could not be taken: " + plain(err)}
 	}
-	return lease.Lost(), func() { _ = lease.Release() }, nil
+	n.leased.Store(lease)
+	release = func() {
+		if err := lease.Release(); err != nil {
+			n.log.Warn("the lease on the database was not given back; the next server waits for it, for 15s at most", "problem", plain(err))
+		}
+	}
+	return lease.Lost(), release, nil
+}
+
+// halted reports whether another server may have the lease by now. It says so
+// once for each time.
+func (n *node) halted() bool {
+	lease := n.leased.Load()
+	halted := lease != nil && !lease.Valid()
+	if n.wasHalted.Swap(halted) != halted {
+		if halted {
+			n.log.Error("the lease on the database could not be renewed for 10s: no request is answered until it is, because another server may take it")
+		} else {
+			n.log.Info("the lease on the database is renewed: requests are answered again")
+		}
+	}
+	return halted
 }
 
 // checkDatabase prepares the database, where this command does so, and refuses

@@ -64,9 +64,9 @@ func rotateKeys(dir string, kind keyKind, alg token.Algorithm, lead time.Duratio
 	return r, nil
 }
 
-// keysAt are the keys of a folder at a moment.
+// keysAt are the keys of a folder at a moment, for a command of an operator's.
 func keysAt(dir string, now time.Time) (keySet, error) {
-	files, err := loadKeys(dir)
+	files, err := loadKeys(dir, ofOperator(dir))
 	if err != nil {
 		return keySet{}, err
 	}

@@ -24,7 +24,7 @@ func (c *userUnlockCmd) Run(io streams) error {
 	if c.KeysDir == "" {
 		return &settingError{"PAWL_KEYS_DIR", "must be set: failed logins are counted under keyed hashes"}
 	}
-	files, err := loadKeys(c.KeysDir)
+	files, err := loadKeys(c.KeysDir, ofOperator(c.KeysDir))
 	if err != nil {
 		return &settingError{"PAWL_KEYS_DIR", err.Error()}
 	}

@@ -24,21 +24,6 @@ const (
 // errNoKeys: no key was ever fetched, so nothing can be said about any token.
 var errNoKeys = errors.New("the keys of Pawl are not known yet")
 
-// claims are what an access token of Pawl says (RFC 9068).
-type claims struct {
-	jwt.RegisteredClaims
-	SessionID string `json:"sid"`
-	Role      string `json:"role"` // USER or ADMIN
-}
-
-// Validate is called by the parser beside its own checks.
-func (c claims) Validate() error {
-	if c.Subject == "" || c.SessionID == "" {
-		return errors.New("the token names no user or no session")
-	}
-	return nil
-}
-
 // verifier judges access tokens with the keys that Pawl publishes, and never
 // asks Pawl about a token.
 type verifier struct {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -158,6 +160,17 @@ func TestBadTokensAreRefused(t *testing.T) {
 		"issued in the future":  claim("iat", time.Now().Add(time.Hour).Unix()),
 		"no user":               claim("sub", nil),
 		"no session":            claim("sid", nil),
+		"expiry is text":        claim("exp", fmt.Sprint(time.Now().Add(time.Minute).Unix())),
+		"expiry is null":        claim("exp", json.RawMessage("null")),
+		"expiry beyond numbers": claim("exp", json.RawMessage("1e300")),
+		"another spelling":      with(func(_ map[string]any, c jwt.MapClaims) { c["EXP"] = c["exp"]; delete(c, "exp") }),
+		"not before, as text":   claim("nbf", "1"),
+		"issued, as text":       claim("iat", "1"),
+		"user is a number":      claim("sub", 1),
+		"session is a list":     claim("sid", []string{"x"}),
+		"role is null":          claim("role", json.RawMessage("null")),
+		"audience and a number": claim("aud", []any{"pawl-dev", 1}),
+		"a claim comes twice":   twice(t, good, key),
 		"type JWT":              header("typ", "JWT"),
 		"no type":               header("typ", nil),
 		"no key named":          header("kid", nil),
@@ -196,6 +209,23 @@ func TestBadTokensAreRefused(t *testing.T) {
 	t.Run("token in the address", func(t *testing.T) {
 		wantRefused(t, get(t, s.URL+"/orders?access_token="+good), missing)
 	})
+}
+
+// twice is a good token whose expiry comes twice.
+func twice(t *testing.T, good string, key crypto.PrivateKey) string {
+	t.Helper()
+	parts := strings.Split(good, ".")
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims = append(bytes.TrimSuffix(claims, []byte("}")), fmt.Sprintf(`,"exp":%d}`, time.Now().Add(time.Minute).Unix())...)
+	text := parts[0] + "." + base64.RawURLEncoding.EncodeToString(claims)
+	signature, err := jwt.SigningMethodEdDSA.Sign(text, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 // attach puts the signer's own public key into the header, and names no other.

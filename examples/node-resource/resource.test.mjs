@@ -105,6 +105,14 @@ describe("with a running Pawl", () => {
     "issued in the future": { claims: { iat: seconds(3600) } },
     "no user": { claims: { sub: undefined } },
     "no session": { claims: { sid: undefined } },
+    "expiry is text": { claims: { exp: `${seconds(60)}` } },
+    "expiry is null": { claims: { exp: null } },
+    "not before, as text": { claims: { nbf: "1" } },
+    "issued, as text": { claims: { iat: "1" } },
+    "user is a number": { claims: { sub: 1 } },
+    "session is a list": { claims: { sid: ["x"] } },
+    "role is null": { claims: { role: null } },
+    "audience and a number": { claims: { aud: ["pawl-dev", 1] } },
     "type JWT": { header: { typ: "JWT" } },
     "no type": { header: { typ: undefined } },
     "no key named": { header: { kid: undefined } },
@@ -115,6 +123,13 @@ describe("with a running Pawl", () => {
   for (const [name, change] of Object.entries(changes)) {
     test(`refuses: ${name}`, () => refuses(base, forge(good, signature, change)));
   }
+
+  test("refuses: an expiry beyond all numbers", () => {
+    const [head, body] = good.split(".");
+    const claims = JSON.stringify(decode(body)).replace(/"exp":\d+/, '"exp":1e999');
+    const text = `${head}.${Buffer.from(claims).toString("base64url")}`;
+    return refuses(base, `${text}.${signature(text).toString("base64url")}`);
+  });
 
   test("refuses: expired", () => refuses(base, forge(good, signature, { claims: { exp: seconds(-3600) } }), EXPIRED));
   test("refuses: alg none", async () => {

@@ -16,6 +16,19 @@ export class InvalidToken extends Error {
 /** No key was ever fetched, so nothing can be said about any token. */
 export class NoKeys extends Error {}
 
+const LATEST = 253_402_300_799; // the end of the year 9999, in seconds since 1970
+
+/** Whether each claim has its type (RFC 7519); jose looks only at those it judges, and lets 1e999 pass. */
+function hasTypes({ aud, iss, sub, sid, jti, role, ...dates }) {
+  const isText = (value) => value === undefined || typeof value === "string";
+  const isDate = (value) => value === undefined || (typeof value === "number" && value >= 0 && value <= LATEST);
+  return (
+    [iss, sub, sid, jti, role].every(isText) &&
+    [aud].flat().every((one) => typeof one === "string") &&
+    [dates.exp, dates.nbf, dates.iat].every(isDate)
+  );
+}
+
 /**
  * Returns a function from a token to its claims; it throws InvalidToken or NoKeys.
  *
@@ -47,6 +60,7 @@ export function createVerifier({ jwksUrl, issuer, audience, unknownEvery = 10_00
         requiredClaims: ["exp", "iat", "sub", "sid"],
         clockTolerance: 15, // seconds
       });
+      if (!hasTypes(payload)) throw new InvalidToken("a claim has the wrong type");
       if (payload.iat > Date.now() / 1000 + 15) throw new InvalidToken("issued in the future");
       return payload;
     } catch (error) {

@@ -239,8 +239,8 @@ What can be changed. A request may use **one** field of this type: a second one,
 too, makes it ` + "`" + `OPERATION_TOO_COMPLEX` + "`" + `, and nothing is executed. Every field is nullable.
 
 What a person must read (a wrong password, say) is an answer of the field's type; what a program
-handles is an error with an ` + "`" + `extensions.code` + "`" + `. On ` + "`" + `UNAVAILABLE` + "`" + ` send the same request again after
-` + "`" + `retryAfter` + "`" + ` seconds and conclude nothing about the session.
+handles is an error with an ` + "`" + `extensions.code` + "`" + `. ` + "`" + `UNAVAILABLE` + "`" + ` leaves open whether the request was
+carried out: send the same again after ` + "`" + `retryAfter` + "`" + ` seconds and conclude nothing about the session.
 """
 type Mutation {
   """
@@ -312,8 +312,11 @@ type Mutation {
 
   """
   Replaces the caller's password. All of the user's sessions end, this one included, and a new
-  session with the same delivery begins for the caller: keep its tokens. A wrong current password
-  counts like a failed login.
+  session with the same delivery begins for the caller: keep its tokens. All of that happens or
+  nothing does. A wrong current password counts like a failed login.
+
+  ` + "`" + `UNAVAILABLE` + "`" + ` leaves open whether the password changed: repeat the request. When the answer to
+  that is ` + "`" + `SESSION_REVOKED` + "`" + `, it did: sign in with the new password.
   """
   changePassword(
     "The password as it is and as it shall be."

@@ -37,8 +37,8 @@ var (
 	ErrCrossOrigin = errors.New("auth: not allowed from this origin")
 	// ErrAmbiguous: two refresh tokens came with one request.
 	ErrAmbiguous = errors.New("auth: more than one refresh token came with the request")
-	// ErrUnavailable: a store did not answer. Repeat the request later; nothing
-	// may be concluded about the session.
+	// ErrUnavailable: a store did not answer. Whether the request was carried out
+	// is not known: repeat it later, and conclude nothing about the session.
 	ErrUnavailable = errors.New("auth: temporarily unavailable")
 )
 

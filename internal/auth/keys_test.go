@@ -3,6 +3,11 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +15,7 @@ import (
 
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/session"
+	"github.com/pawlauth/pawl/internal/token"
 )
 
 // keysWith are the keys of the world with another ring of refresh keys.
@@ -46,6 +52,103 @@ func TestKeysAreReplaced(t *testing.T) {
 			t.Errorf("a session from before the activation: got key %s, want %s", got, want)
 		}
 	})
+}
+
+// turning replaces keys while the store is at work, between the look at a token
+// and the making of what answers it.
+type turning struct {
+	session.Store
+	swap func()
+}
+
+func (s turning) Rotate(ctx context.Context, p session.Presented, policy session.Policy) (session.Verdict, error) {
+	s.swap()
+	return s.Store.Rotate(ctx, p, policy)
+}
+
+func (s turning) Create(ctx context.Context, state session.State, limit int) ([]session.End, error) {
+	s.swap()
+	return s.Store.Create(ctx, state, limit)
+}
+
+// TestKeysChangeDuringAnOperation: what judged a token makes its successor and
+// its access token, although the keys are replaced in between and the new ones
+// do not know the old. The other half of a pair that is made with two sets of
+// keys would be refused by each.
+func TestKeysChangeDuringAnOperation(t *testing.T) {
+	each(t, func(w *world) {
+		before, after := w.svc.Keys.Load(), w.strangeKeys()
+		w.hot.Store = turning{w.hot.Store, func() { w.svc.Keys.Store(after) }}
+		replaced := func(c *client) {
+			w.Helper()
+			if w.svc.Keys.Load() != after {
+				w.Fatal("the keys were not replaced during the operation")
+			}
+			w.svc.Keys.Store(before)
+			c.authenticates(nil)
+			c.refresh()
+			w.svc.Keys.Store(before)
+		}
+		c := w.login(phone)
+		replaced(c)
+		w.clock.step(w.policy.Grace + time.Second)
+		c.refresh()
+		replaced(c)
+		payload := w.changePassword(c)
+		replaced(&client{w: w, caller: phone, token: handed(payload.Credential), access: payload.AccessToken.Token, id: payload.Session.ID})
+	})
+}
+
+// strangeKeys are keys that know nothing of what the world's made so far.
+func (w *world) strangeKeys() *auth.Keys {
+	w.Helper()
+	key, err := token.GenerateKey(token.EdDSA)
+	w.must(err)
+	ring, err := token.NewKeyring(key)
+	w.must(err)
+	keys := w.keysWith(session.Key{Material: []byte("another key of thirty-two bytes!")})
+	keys.Issuer, err = token.NewIssuer(ring, w.config(), w.clock.now)
+	w.must(err)
+	return keys
+}
+
+// TestKeysAreTakenOnce: no function takes the keys twice, because nothing can be
+// put between two such calls to show that they may differ.
+func TestKeysAreTakenOnce(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range parsed.Decls {
+			calls := 0
+			ast.Inspect(decl, func(n ast.Node) bool {
+				load, ok := n.(*ast.SelectorExpr)
+				if !ok || load.Sel.Name != "Load" {
+					return true
+				}
+				if keys, ok := load.X.(*ast.SelectorExpr); ok && keys.Sel.Name == "Keys" {
+					calls++
+				}
+				return true
+			})
+			if f, ok := decl.(*ast.FuncDecl); ok && calls > 1 {
+				t.Errorf("%s: %s takes the keys %d times, want once", file, f.Name.Name, calls)
+			}
+			taken += calls
+		}
+	}
+	if taken == 0 {
+		t.Error("nobody takes the keys")
+	}
 }
 
 // TestWithdraw: the sessions of a revoked key end, and so do those that began

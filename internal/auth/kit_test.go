@@ -171,8 +171,13 @@ func each(t *testing.T, test func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, databasetest.SQLite(t))
+}
+
+func newWorldOn(t *testing.T, db *gorm.DB) *world {
+	t.Helper()
 	w := &world{T: t, clock: &clock{at: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}, hot: &hotStore{}, seen: &seen{}}
-	w.db = databasetest.SQLite(t)
+	w.db = db
 	w.users, w.ledger = user.New(w.db, w.clock.now), ledger.New(w.db, w.clock.now)
 	w.policy = session.Policy{
 		Idle: 168 * time.Hour, Absolute: 720 * time.Hour, Grace: 10 * time.Second, Retry: 24 * time.Hour, Cap: 20,
@@ -192,6 +197,11 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// config is how the world's access tokens are made.
+func (w *world) config() token.Config {
+	return token.Config{Issuer: "https://auth.example.com", Audience: "app", TTL: 15 * time.Minute, Leeway: 15 * time.Second, CacheSize: 100}
+}
+
 // restart is a new process on the same stores: all that was in memory is gone.
 func (w *world) restart(keys ...session.Key) {
 	w.Helper()
@@ -200,7 +210,7 @@ func (w *world) restart(keys ...session.Key) {
 	}
 	ring, err := session.NewKeyring(keys...)
 	w.must(err)
-	config := token.Config{Issuer: "https://auth.example.com", Audience: "app", TTL: 15 * time.Minute, Leeway: 15 * time.Second, CacheSize: 100}
+	config := w.config()
 	issuer, err := token.NewIssuer(w.access, config, w.clock.now)
 	w.must(err)
 	verifier, err := token.NewVerifier(w.access, config, w.clock.now)

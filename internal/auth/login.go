@@ -175,6 +175,7 @@ func (s *Service) upgradeHash(ctx context.Context, turn *password.Turn, u user.U
 // begun is a new session and what its client gets.
 type begun struct {
 	state      session.State
+	keyID      session.KeyID // of the refresh token
 	credential Credential
 	access     token.AccessToken
 }
@@ -190,6 +191,30 @@ func (b *begun) session() session.Session {
 // password was verified. Where the user was disabled or changed credentials in
 // between, nothing begins and it is errCredentials.
 func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery session.Delivery, device string) (*begun, error) {
+	begun, err := s.draft(c, u, delivery, device)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Ledger.Begin(ctx, begun.state, begun.keyID, u.CredentialVersion)
+	if errors.Is(err, ledger.ErrUserChanged) {
+		return nil, errCredentials
+	}
+	if err != nil {
+		s.abort(begun)
+		return nil, s.unavailable("beginning a session", err)
+	}
+	return begun, nil
+}
+
+// abort has the ledger end a session whose row may be there although nobody
+// will ever hold its tokens.
+func (s *Service) abort(b *begun) {
+	s.endings.owe(toLedger, b.state.UserID, []session.End{{SessionID: b.state.ID, ExpiresAt: b.state.ExpiresAt, Reason: session.ReasonAborted}})
+}
+
+// draft is a new session that no store knows yet. Its tokens are signed before
+// anything is written: nothing is begun that cannot be handed out.
+func (s *Service) draft(c Caller, u user.User, delivery session.Delivery, device string) (*begun, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("auth: drawing a session id: %w", err)
@@ -209,7 +234,6 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 		Role: string(u.Role), Binding: s.Policy.Binding(c.Address), Grace: s.Policy.Grace, Retry: s.Policy.Retry,
 		SecretHash: tok.Secret.Hash(), Generation: tok.Generation, TurnedAt: now,
 	}
-	// Signed before anything is written: nothing is begun that cannot be handed out.
 	access, err := keys.Issuer.Issue(u.ID, id, state.Role, now, state.ExpiresAt)
 	if err != nil {
 		return nil, fmt.Errorf("auth: signing an access token: %w", err)
@@ -218,16 +242,7 @@ func (s *Service) begin(ctx context.Context, c Caller, u user.User, delivery ses
 	if err != nil {
 		return nil, fmt.Errorf("auth: minting a refresh token: %w", err)
 	}
-	err = s.Ledger.Begin(ctx, state, tok.KeyID, u.CredentialVersion)
-	if errors.Is(err, ledger.ErrUserChanged) {
-		return nil, errCredentials
-	}
-	if err != nil {
-		// The row may be there all the same, of a session that nobody holds.
-		s.endings.owe(toLedger, u.ID, []session.End{{SessionID: id, ExpiresAt: state.ExpiresAt, Reason: session.ReasonAborted}})
-		return nil, s.unavailable("beginning a session", err)
-	}
-	return &begun{state: state, credential: Credential{token: refresh, delivery: delivery}, access: access}, nil
+	return &begun{state: state, keyID: tok.KeyID, credential: Credential{token: refresh, delivery: delivery}, access: access}, nil
 }
 
 // warm puts a session that the ledger has into hot state, and ends those that

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/password"
@@ -48,36 +46,54 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, claims *token.Cl
 
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	version, err := s.Users.SetPassword(ctx, u.ID, u.CredentialVersion, hash)
+	begun, ends, err := s.replacePassword(ctx, c, u, hash, entry.State)
 	if errors.Is(err, user.ErrChanged) {
 		return invalidCredentials(), nil
 	}
 	if err != nil {
-		return nil, s.unavailable("setting a password", err)
-	}
-	u.CredentialVersion = version
-	s.tell(c, audit.Event{Name: audit.PasswordChanged, UserID: u.ID, SessionID: claims.SessionID})
-	revoked := s.endAll(ctx, u.ID, session.ReasonPassword, claims.SessionID)
-	begun, err := s.begin(ctx, c, u, delivery, entry.State.DeviceName)
-	if err == nil {
-		err = s.warm(ctx, begun.state)
-	}
-	switch {
-	case errors.Is(err, errCredentials):
-		return invalidCredentials(), nil
-	case err != nil && begun == nil:
 		return nil, err
+	}
+	u.CredentialVersion++
+	s.tell(c, audit.Event{Name: audit.PasswordChanged, UserID: u.ID, SessionID: claims.SessionID})
+	s.endings.end(ctx, u.ID, ends, toOperators|toStore)
+	// The password has changed and the session has begun, whatever hot state says:
+	// the first refresh brings the session back from the ledger.
+	if err := s.warm(ctx, begun.state); err != nil {
+		s.Log.Warn("the session of a changed password is not in hot state", "session", begun.state.ID.String(), "error", err)
 	}
 	s.tell(c, audit.Event{
 		Name: audit.SessionCreated, UserID: u.ID, SessionID: begun.state.ID, Details: map[string]string{"delivery": delivery.String()},
 	})
-	// The password has changed, so the caller gets the new session even when the
-	// store did not take it: the first refresh brings it back from the ledger.
 	return &ChangePasswordPayload{
-		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), RevokedSessionIDs: revoked,
+		Credential: begun.credential, AccessToken: begun.access, Session: begun.session(), RevokedSessionIDs: sessionIDs(ends),
 		// All proofs of before are void, copies too: the device gets a new name.
 		DeviceProof: DeviceProof{proof: s.prove(&attempt{}, u), delivery: delivery},
 	}, nil
+}
+
+// replacePassword sets a password, ends all sessions of the user and begins a new
+// one like old, all of it or nothing. It is user.ErrChanged when the account
+// changed since it was read. Where the database's answer is lost, the row of the
+// new session shows whether the transaction was carried out; ErrUnavailable
+// leaves that open.
+func (s *Service) replacePassword(ctx context.Context, c Caller, u user.User, hash secret.Text, old session.State) (*begun, []session.End, error) {
+	begun, err := s.draft(c, u, old.Delivery, old.DeviceName)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ends []session.End
+	patient, cancel := context.WithTimeout(ctx, ledgerShare)
+	err = s.Users.SetPassword(patient, u.ID, u.CredentialVersion, hash,
+		s.Ledger.Replace(patient, begun.state, begun.keyID, session.ReasonPassword, &ends))
+	cancel()
+	if err == nil || errors.Is(err, user.ErrChanged) {
+		return begun, ends, err
+	}
+	if _, unseen := s.Ledger.Find(ctx, u.ID, begun.state.ID); unseen == nil {
+		return begun, ends, nil
+	}
+	s.abort(begun)
+	return nil, nil, s.unavailable("replacing a password", err)
 }
 
 // checkCurrent checks the current password of the caller, as a login does and at
@@ -144,37 +160,4 @@ func (s *Service) changeProblems(u user.User, in ChangePasswordInput) []password
 		problems = append(problems, password.Unchanged)
 	}
 	return problems
-}
-
-// endAll ends all sessions of a user whose credentials have changed, which the
-// ledger regards as over from that moment. Where it does not answer, the ends
-// of the sessions that are known here are made known all the same, and it is
-// owed them.
-func (s *Service) endAll(ctx context.Context, userID uuid.UUID, reason session.Reason, current uuid.UUID) []uuid.UUID {
-	patient, cancel := context.WithTimeout(ctx, ledgerShare)
-	ends, err := s.Ledger.RevokeAll(patient, userID, uuid.Nil, reason)
-	cancel()
-	if err != nil {
-		s.Log.Warn("store unavailable", "operation", "ending a user's sessions", "error", err)
-		ends = s.knownSessions(ctx, userID, reason, current)
-		s.endings.owe(toLedger, userID, ends)
-	}
-	s.endings.end(ctx, userID, ends, toOperators|toStore)
-	return sessionIDs(ends)
-}
-
-// knownSessions are the ends of the current session and of the user's others
-// that the hot state tells of, each once.
-func (s *Service) knownSessions(ctx context.Context, userID uuid.UUID, reason session.Reason, current uuid.UUID) []session.End {
-	ends := []session.End{{SessionID: current, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: reason}}
-	hot, err := s.Store.List(ctx, userID)
-	if err != nil {
-		s.Log.Warn("store unavailable", "operation", "listing sessions", "error", err)
-	}
-	for _, state := range hot {
-		if state.ID != current && !s.Revoked.Contains(state.ID) {
-			ends = append(ends, session.End{SessionID: state.ID, ExpiresAt: state.ExpiresAt, Reason: reason})
-		}
-	}
-	return ends
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/session"
@@ -35,6 +36,21 @@ func (l *Ledger) Begin(ctx context.Context, state session.State, keyID session.K
 		return ErrUserChanged
 	}
 	return nil
+}
+
+// Replace ends all sessions of the new session's user for reason and begins that
+// one, as part of a transaction that changes the user's credentials: the function
+// it returns takes the transaction and the user's new credential version. What
+// ended is in ends once that function returned.
+func (l *Ledger) Replace(ctx context.Context, state session.State, keyID session.KeyID, reason session.Reason, ends *[]session.End) func(tx *gorm.DB, version int64) error {
+	return func(tx *gorm.DB, version int64) error {
+		inside := &Ledger{db: tx, now: l.now}
+		var err error
+		if *ends, err = inside.RevokeAll(ctx, state.UserID, uuid.Nil, reason); err != nil {
+			return err
+		}
+		return inside.Begin(ctx, state, keyID, version)
+	}
 }
 
 // Find is the user's session with the id, expired or ended ones too;

@@ -191,8 +191,7 @@ func TestUserChanges(t *testing.T) {
 			"delete": {func(u user.User) error { return w.users.Delete(ctx, u.ID) }, session.ReasonDeleted},
 			"role":   {func(u user.User) error { return w.users.SetRole(ctx, u.ID, user.RoleAdmin) }, session.ReasonRevoked},
 			"password": {func(u user.User) error {
-				_, err := w.users.SetPassword(ctx, u.ID, u.CredentialVersion, secret.New("x"))
-				return err
+				return w.users.SetPassword(ctx, u.ID, u.CredentialVersion, secret.New("x"), nil)
 			}, session.ReasonRevoked},
 			"reset": {func(u user.User) error { return w.users.ResetPassword(ctx, u.ID, secret.New("x")) }, session.ReasonRevoked},
 		} {
@@ -328,7 +327,7 @@ func TestNoAnswer(t *testing.T) {
 		_, err5 := w.ledger.RevokedSince(ctx, start)
 		_, err6 := w.ledger.Checkpoint(ctx, []session.Checkpoint{s.Checkpoint()})
 		_, err7 := w.ledger.DeleteExpired(ctx, 1)
-		_, err8 := ledger.AcquireLease(ctx, w.db)
+		_, err8 := ledger.AcquireLease(ctx, w.db, nil)
 		err9 := w.ledger.Begin(ctx, w.state(u), keyID, 1)
 		_, err10 := w.ledger.DeleteEnded(ctx, 1)
 		for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {

@@ -25,8 +25,7 @@ func TestLoginRacesChange(t *testing.T) {
 		"role":    func(w *world, u user.User) error { return w.users.SetRole(w.t.Context(), u.ID, user.RoleAdmin) },
 		"delete":  func(w *world, u user.User) error { return w.users.Delete(w.t.Context(), u.ID) },
 		"password": func(w *world, u user.User) error {
-			_, err := w.users.SetPassword(w.t.Context(), u.ID, u.CredentialVersion, secret.New("new"))
-			return err
+			return w.users.SetPassword(w.t.Context(), u.ID, u.CredentialVersion, secret.New("new"), nil)
 		},
 	}
 	for name, change := range changes {

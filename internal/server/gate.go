@@ -42,6 +42,11 @@ func (s *Server) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 			"The server is starting. Repeat the request later.", time.Second)
 		return
 	}
+	if s.halted() {
+		writeError(w, r, http.StatusServiceUnavailable, "UNAVAILABLE",
+			"The server may not answer for now. Repeat the request later.", time.Second)
+		return
+	}
 	(*graphql).ServeHTTP(w, r.WithContext(auth.WithCaller(r.Context(), caller)))
 }
 

@@ -22,6 +22,13 @@ const (
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 2 * time.Minute
 
+	// An HTTP/2 connection from which no whole frame came for pingAfter is asked
+	// for one, and closed when none came for pingAnswer more. Nothing else ends
+	// half a frame, or headers without their end, before idleTimeout does: net/http
+	// counts neither as a request. Together they are readTimeout.
+	pingAfter  = 5 * time.Second
+	pingAnswer = readTimeout - pingAfter
+
 	// maxStreams is how many requests one HTTP/2 connection may have in flight.
 	maxStreams = 64
 
@@ -40,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, listeners Listeners) error {
 		WriteTimeout:   writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: MaxHeader - headerSlack,
-		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingAnswer},
 		ErrorLog:       slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	if s.cfg.Certificate != nil {

@@ -43,6 +43,9 @@ type Config struct {
 	// CrossSiteCookies says that the cookie was chosen to travel across sites
 	// (SameSite=None), so that Sec-Fetch-Site: cross-site is no reason to refuse.
 	CrossSiteCookies bool
+	// Halted, asked on every request, says that none may be answered for now.
+	// Optional.
+	Halted func() bool
 	// Certificate makes the server speak TLS; nil for plain HTTP.
 	Certificate *Certificate
 	Log         *slog.Logger
@@ -132,10 +135,14 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusServiceUnavailable, "stopping")
 	case s.graphql.Load() == nil:
 		writeText(w, http.StatusServiceUnavailable, "starting")
+	case s.halted():
+		writeText(w, http.StatusServiceUnavailable, "halted")
 	default:
 		writeText(w, http.StatusOK, "ready")
 	}
 }
+
+func (s *Server) halted() bool { return s.cfg.Halted != nil && s.cfg.Halted() }
 
 func serveNotFound(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, http.StatusNotFound, "not found")

@@ -144,6 +144,33 @@ func TestNotReadyBeforeOpen(t *testing.T) {
 	}
 }
 
+// TestHalted: a server that may not answer for now says so, and nobody's request
+// is carried out meanwhile.
+func TestHalted(t *testing.T) {
+	cfg, halted, served := config(t), false, 0
+	cfg.Halted = func() bool { return halted }
+	s := open(t, cfg, func(http.ResponseWriter, *http.Request) { served++ })
+	for _, halted = range []bool{false, true, false} {
+		want, before := 200, served
+		if halted {
+			want = 503
+		}
+		if got := do(s, "GET", "/readyz").StatusCode; got != want {
+			t.Errorf("readyz, halted %t: got %d, want %d", halted, got, want)
+		}
+		res := do(s, "POST", "/graphql")
+		if res.StatusCode != want || (served > before) == halted {
+			t.Errorf("graphql, halted %t: got %d, carried out: %t, want %d", halted, res.StatusCode, served > before, want)
+		}
+		if halted && (code(t, res) != "UNAVAILABLE" || res.Header.Get("Retry-After") != "1") {
+			t.Errorf("graphql, halted: got %v, want UNAVAILABLE with Retry-After", res.Header)
+		}
+		if got := do(s, "GET", "/livez").StatusCode; got != 200 {
+			t.Errorf("livez, halted %t: got %d, want 200", halted, got)
+		}
+	}
+}
+
 // TestChannels holds who may use the cookie, who may send tokens in bodies, and
 // who is refused before anything runs.
 func TestChannels(t *testing.T) {

@@ -60,8 +60,8 @@ func NewVerifier(keys *Keyring, config Config, now func() time.Time) (*Verifier,
 
 // Verify checks a token as RFC 9068, section 4, and RFC 8725 ask: the key that
 // the header names fixes the algorithm; type, issuer, audience, user, session
-// and expiry must be there and right; a token from the future is refused. It
-// returns ErrInvalid or ErrExpired, wrapped.
+// and expiry must be there and right, each claim must have its type, and no name
+// may come twice; a token from the future is refused. It returns ErrInvalid or ErrExpired, wrapped.
 func (v *Verifier) Verify(raw secret.Text) (*Claims, error) {
 	text := raw.Reveal()
 	if len(text) > maxSize {
@@ -91,18 +91,11 @@ func (v *Verifier) expired(claims *Claims, now time.Time) bool {
 	return !now.Before(claims.ExpiresAt.Add(v.config.Leeway))
 }
 
-// received are the claims of a token as it came. Only what is judged is read.
-type received struct {
-	jwt.RegisteredClaims
-	SessionID string           `json:"sid"`
-	Role      string           `json:"role"`
-	AuthTime  *jwt.NumericDate `json:"auth_time"`
-}
-
 func (v *Verifier) verify(text string, now time.Time) (*Claims, error) {
 	// base64 decoders skip line breaks: each would be one more spelling of the
 	// same token.
-	if strings.ContainsAny(text, "\r\n") {
+	header, _, _ := strings.Cut(text, ".")
+	if strings.ContainsAny(text, "\r\n") || !uniqueHeader(header) {
 		return nil, invalid("malformed")
 	}
 	var got received

@@ -105,9 +105,9 @@ func TestNothingFindsNobody(t *testing.T) {
 		}
 		_, err := users.ByID(ctx, uuid.Nil)
 		wantErr(t, "ByID", err, user.ErrNotFound)
-		_, err = users.SetPassword(ctx, uuid.Nil, 0, secret.New("x"))
+		err = users.SetPassword(ctx, uuid.Nil, 0, secret.New("x"), nil)
 		wantErr(t, "SetPassword", err, user.ErrChanged)
-		_, err = users.SetPassword(ctx, before.ID, 0, secret.New("x"))
+		err = users.SetPassword(ctx, before.ID, 0, secret.New("x"), nil)
 		wantErr(t, "SetPassword", err, user.ErrChanged)
 		wantErr(t, "ResetPassword", users.ResetPassword(ctx, uuid.Nil, secret.New("x")), user.ErrNotFound)
 		wantErr(t, "SetRole", users.SetRole(ctx, uuid.Nil, user.RoleAdmin), user.ErrNotFound)
@@ -168,11 +168,12 @@ func TestChanges(t *testing.T) {
 				return err
 			}, func(*user.User) {}, false},
 			{"SetPassword", func(ctx context.Context, u user.User) error {
-				version, err := users.SetPassword(ctx, u.ID, u.CredentialVersion, hash)
-				if want := u.CredentialVersion + 1; version != want {
-					t.Errorf("SetPassword: got version %d, want %d", version, want)
-				}
-				return err
+				return users.SetPassword(ctx, u.ID, u.CredentialVersion, hash, func(_ *gorm.DB, version int64) error {
+					if want := u.CredentialVersion + 1; version != want {
+						t.Errorf("SetPassword: got version %d, want %d", version, want)
+					}
+					return nil
+				})
 			}, func(u *user.User) { u.PasswordHash = hash }, true},
 			{"ResetPassword", func(ctx context.Context, u user.User) error { return users.ResetPassword(ctx, u.ID, hash) },
 				func(u *user.User) { u.PasswordHash = hash }, true},
@@ -209,7 +210,7 @@ func TestSetPasswordIsCompareAndSet(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				_, err := users.SetPassword(t.Context(), added.ID, added.CredentialVersion, secret.New(fmt.Sprint(i)))
+				err := users.SetPassword(t.Context(), added.ID, added.CredentialVersion, secret.New(fmt.Sprint(i)), nil)
 				if err == nil {
 					won.Add(1)
 				} else if !errors.Is(err, user.ErrChanged) {
@@ -225,7 +226,7 @@ func TestSetPasswordIsCompareAndSet(t *testing.T) {
 		if err := users.SetStatus(t.Context(), disabled.ID, user.StatusDisabled); err != nil {
 			t.Fatal(err)
 		}
-		_, err := users.SetPassword(t.Context(), disabled.ID, disabled.CredentialVersion+1, secret.New("x"))
+		err := users.SetPassword(t.Context(), disabled.ID, disabled.CredentialVersion+1, secret.New("x"), nil)
 		wantErr(t, "SetPassword of a disabled user", err, user.ErrChanged)
 	})
 }
@@ -294,7 +295,7 @@ func TestNoAnswer(t *testing.T) {
 		hash := secret.New("hunter2")
 		_, err1 := users.ByEmail(ctx, known.Email)
 		_, err2 := users.Add(ctx, "b@example.com", hash, user.RoleUser)
-		_, err3 := users.SetPassword(ctx, known.ID, 1, hash)
+		err3 := users.SetPassword(ctx, known.ID, 1, hash, nil)
 		_, err4 := users.UpgradeHash(ctx, known.ID, known.PasswordHash, hash)
 		_, err5 := users.List(ctx)
 		for i, err := range []error{err1, err2, err3, err4, err5, users.Delete(ctx, known.ID), users.SetRole(ctx, known.ID, user.RoleAdmin)} {

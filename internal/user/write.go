@@ -56,13 +56,24 @@ func (u *Users) UpgradeHash(ctx context.Context, id uuid.UUID, oldHash, newHash 
 
 // SetPassword stores the hash of a new password and ends the user's sessions,
 // if the account is active and its credential version is still the given one;
-// otherwise it is ErrChanged. It returns the new version.
-func (u *Users) SetPassword(ctx context.Context, id uuid.UUID, credentialVersion int64, newHash secret.Text) (int64, error) {
-	query := u.table(ctx).Where("id = ? AND status = ? AND credential_version = ?", id, StatusActive, credentialVersion)
-	if err := u.end(query, map[string]any{"password_hash": column(newHash)}, ErrChanged); err != nil {
-		return 0, err
+// otherwise it is ErrChanged. then, unless it is nil, is called in the same
+// transaction with the new version, so that both are carried out or neither is.
+func (u *Users) SetPassword(ctx context.Context, id uuid.UUID, credentialVersion int64, newHash secret.Text, then func(tx *gorm.DB, version int64) error) error {
+	err := u.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		inside := &Users{db: tx, now: u.now}
+		query := inside.table(ctx).Where("id = ? AND status = ? AND credential_version = ?", id, StatusActive, credentialVersion)
+		if err := inside.end(query, map[string]any{"password_hash": column(newHash)}, ErrChanged); err != nil {
+			return err
+		}
+		if then == nil {
+			return nil
+		}
+		return then(tx, credentialVersion+1)
+	})
+	if err != nil && !errors.Is(err, ErrChanged) {
+		return fmt.Errorf("user: setting a password: %w", err)
 	}
-	return credentialVersion + 1, nil
+	return err
 }
 
 // ResetPassword stores the hash of a new password and ends the user's sessions,

@@ -20,6 +20,8 @@ func all() []mutant {
 	ledgers := guard{packages: "./internal/ledger"}
 	revocations := guard{packages: "./internal/revocation"}
 	access := guard{packages: "./internal/token"}
+	trusted := guard{packages: "./cmd/pawl", run: "TestUntrustedKeys"}
+	slow := guard{packages: "./internal/server", run: "OverTLS|OverHTTP2"}
 
 	one := func(name string, tests guard, file, before, after string) mutant {
 		return mutant{name: name, tests: tests, edits: []edit{{file, before, after}}}
@@ -149,7 +151,17 @@ func all() []mutant {
 		one("checkpoint: the ledger is asked once a minute", verbs, auth+"checkpoint.go",
 			"case !p.asked:", "case false:"),
 		one("password: the caller is left without a session when the store is down", verbs, auth+"password.go",
-			"case err != nil && begun == nil:", "case err != nil:"),
+			"s.Log.Warn(\"the session of a changed password", "return nil, err\n\t\ts.Log.Warn(\"the session of a changed password"),
+		one("password: it changes although no session begins", verbs, "internal/user/write.go",
+			"\t\treturn then(tx, credentialVersion+1)", "\t\t_ = then(tx, credentialVersion+1)\n\t\treturn nil"),
+		one("refresh: keys are loaded twice", verbs, auth+"refresh.go",
+			"return s.grant(c, keys, tok", "return s.grant(c, s.Keys.Load(), tok"),
+		one("refresh: the token is judged with older keys", verbs, auth+"refresh.go",
+			"keys := s.Keys.Load()\n\ttok, err := keys.Refresh.Parse(text)", "tok, err := s.Keys.Load().Refresh.Parse(text)\n\tkeys := s.Keys.Load()"),
+		one("refresh: the successor is made with newer keys", verbs, auth+"refresh.go",
+			"refresh, err := keys.Refresh.Mint(", "refresh, err := s.Keys.Load().Refresh.Mint("),
+		one("refresh: the access token is made with newer keys", verbs, auth+"refresh.go",
+			"access, err := keys.Issuer.Issue(", "access, err := s.Keys.Load().Issuer.Issue("),
 		one("endings: a forged token ends a session when the ledger is down", verbs, auth+"endings.go",
 			"findErr == nil && state.SecretHash != tok.Secret.Hash()", "findErr == nil && state.SecretHash == [32]byte{}"),
 		one("gates: a proof outlives its password", verbs, auth+"gates.go",
@@ -190,6 +202,12 @@ func all() []mutant {
 
 		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
 			"u.status = ? AND u.credential_version = ? `+", "u.status = ? AND u.credential_version >= ? `+"),
+		one("lease: it is taken from a server that runs", ledgers, "internal/ledger/leaserow.go",
+			"WHERE leases.expires_at <= now()", "WHERE leases.expires_at <> now()"),
+		one("lease: a lost one is taken back", ledgers, "internal/ledger/leaserow.go",
+			"WHERE name = ? AND owner = ?\",\n\t\tr.times", "WHERE name = ? AND owner IS NOT NULL OR owner = ?\",\n\t\tr.times"),
+		one("lease: it counts for as long as its row", ledgers, "internal/ledger/leaserow.go",
+			"return now.Sub(sent) < r.times.serve && now.Round(0).Sub(sent.Round(0)) < r.times.serve", "return now.Sub(sent) < 2*r.times.life"),
 		one("ledger: a checkpoint sinks", ledgers, "internal/ledger/checkpoint.go",
 			"generation = CASE WHEN ` + newer + ` THEN", "generation = CASE WHEN c.generation > 0 THEN"),
 		one("ledger: a lost turn is written down after its recovery", ledgers, "internal/ledger/checkpoint.go",
@@ -200,7 +218,19 @@ func all() []mutant {
 			"known.recovered < hot.recovered or ", ""),
 		one("revocation: the set forgets after a minute", revocations, "internal/revocation/set.go",
 			"const Window = 61 * time.Minute", "const Window = 61 * time.Second"),
+		one("keys: others may write in their folder", trusted, "cmd/pawl/trust.go",
+			"case othersWrite(info) && info.Mode()&fs.ModeSticky == 0:", "case false:"),
+		one("keys: a link is not followed", trusted, "cmd/pawl/trust.go",
+			"isSeparator), rest...)", "isSeparator)[:0], rest...)"),
+		one("server: half an HTTP/2 frame is waited for", slow, "internal/server/serve.go",
+			"SendPingTimeout: pingAfter, ", ""),
 		one("access tokens never expire", access, "internal/token/verifier.go",
 			"return !now.Before(claims.ExpiresAt.Add(v.config.Leeway))", "return claims.ExpiresAt.IsZero()"),
+		one("access tokens: the cache ignores the last character", access, "internal/token/verifier.go",
+			"sha256.Sum256([]byte(text))", "sha256.Sum256([]byte(text[:max(len(text)-1, 0)]))"),
+		one("access tokens: text is a date", access, "internal/token/claims.go",
+			"strconv.ParseFloat(string(raw), 64)", "strconv.ParseFloat(string(bytes.Trim(raw, `\"`)), 64)"),
+		one("access tokens: a claim may come twice", access, "internal/token/claims.go",
+			"if _, twice := m[text]; twice || !ok {", "if !ok {"),
 	}
 }
