@@ -129,7 +129,7 @@ func (a *Accounts) spreadAll(ctx context.Context, ends endsByUser) (effect Effec
 	if a.Store == nil || a.Feed == nil {
 		return effect
 	}
-	if _, effect.Delay = buryAll(ctx, ends, a.Store.Revoke); effect.Delay != nil {
+	if _, effect.Delay = bulkRevoke(ctx, a.Store, ends); effect.Delay != nil {
 		return effect
 	}
 	effect.Delay = a.Feed.Publish(ctx, effect.Ended...)

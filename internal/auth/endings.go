@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/ledger"
@@ -25,11 +23,6 @@ const (
 	ledgerShare = 1500 * time.Millisecond
 	// feedShare is what the store leaves of storeTimeout to the feed.
 	feedShare = 300 * time.Millisecond
-	// buryAtOnce is for how many users tombstones are written at a time.
-	buryAtOnce = 16
-	// oddUsers is how many users' tombstones the store may refuse while it is
-	// thought to be up.
-	oddUsers = 10
 )
 
 // target is who has to learn of an end, beside this node and the others, who
@@ -92,60 +85,6 @@ func (e *endings) end(ctx context.Context, userID uuid.UUID, ends []session.End,
 		e.enter(ctx, userID, ends)
 	}
 }
-
-// endsByUser are sessions that ended, of any number of users.
-type endsByUser map[uuid.UUID][]session.End
-
-// endAll makes known that sessions of many users ended, which the ledger has: to
-// the store, and to every node. A store that is down learns of them when it is
-// back, by the ledger's word.
-func (e *endings) endAll(ctx context.Context, ends endsByUser) {
-	var all []session.End
-	for userID, list := range ends {
-		e.tell(CallerFrom(ctx).event(), userID, list)
-		all = append(all, list...)
-	}
-	if refused, err := buryAll(ctx, ends, e.bury); err != nil {
-		e.log.Warn("store unavailable", "operation", "ending sessions in hot state", "users", len(refused), "error", err)
-	}
-	e.announce(ctx, all)
-}
-
-// buryAll writes tombstones of many users, some at a time. It returns those that
-// the store did not take, with the error of one of them. A store that refuses
-// many is not asked for the rest.
-func buryAll(ctx context.Context, ends endsByUser, bury func(context.Context, uuid.UUID, []session.End) error) (refused endsByUser, err error) {
-	var mu sync.Mutex
-	refused = make(endsByUser)
-	down := func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(refused) > oddUsers
-	}
-	var work errgroup.Group
-	work.SetLimit(buryAtOnce)
-	for userID, list := range ends {
-		work.Go(func() error {
-			failed := errStoreDown
-			if !down() {
-				limited, cancel := context.WithTimeout(ctx, storeTimeout)
-				defer cancel()
-				failed = bury(limited, userID, list)
-			}
-			if failed != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				refused[userID] = list
-			}
-			return failed
-		})
-	}
-	err = work.Wait()
-	return refused, err
-}
-
-// errStoreDown is for what a store was not asked that refused too much before.
-var errStoreDown = errors.New("auth: the store refuses tombstones")
 
 // bury writes tombstones, and leaves the feed the time to tell of them.
 func (e *endings) bury(ctx context.Context, userID uuid.UUID, ends []session.End) error {
@@ -245,7 +184,7 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 // ledger learns of a tombstone only so, nobody told of that end yet, and by says
 // who brought it up.
 func (e *endings) repeat(ctx context.Context, by audit.Event, userID uuid.UUID, end session.End, known certainty) {
-	e.debts.add(e.log, debt{userID: userID, end: end, to: toLedger, known: known, by: by})
+	e.debts.add(debt{userID: userID, end: end, to: toLedger, known: known, by: by})
 	e.announce(ctx, []session.End{end})
 }
 

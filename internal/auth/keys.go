@@ -37,8 +37,15 @@ const (
 // any more, also those that were beginning when they were withdrawn. It returns
 // when that is done, or when ctx ends, and repeats what a store did not take.
 func (s *Service) Withdraw(ctx context.Context, keys ...session.KeyID) {
+	ended := func(ctx context.Context, ends endsByUser) {
+		for userID, list := range ends {
+			s.endings.tell(CallerFrom(ctx).event(), userID, list)
+		}
+		// A store that does not take them learns of them by the ledger's word.
+		_ = s.endings.endAll(ctx, ends)
+	}
 	for waited := 0; ; waited++ {
-		err := endOfKeys(ctx, s.Ledger, keys, s.endings.endAll)
+		err := endOfKeys(ctx, s.Ledger, keys, ended)
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("store unavailable", "operation", "ending the sessions of a revoked key", "error", err)
 		}

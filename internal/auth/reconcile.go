@@ -141,12 +141,12 @@ func (t *tombstones) write(ctx context.Context, page []ledger.Revocation) error 
 			fresh[r.UserID] = append(fresh[r.UserID], r.End)
 		}
 	}
-	refused, err := buryAll(ctx, fresh, t.endings.bury)
-	if len(refused) > oddUsers {
+	refused, err := bulkRevoke(ctx, t.endings.store, fresh)
+	if len(refused) > bulkFailures {
 		return err
 	}
-	for userID, ends := range refused {
-		t.endings.owe(toStore, userID, ends)
+	for _, userID := range refused {
+		t.endings.owe(toStore, userID, fresh[userID])
 	}
 	next := t.reader.began.Add(-reconcileOverlap)
 	for _, r := range page {
