@@ -75,6 +75,8 @@ func redisClient(url, sentinelPassword secret.Text) (redis.UniversalClient, erro
 		ContextTimeoutEnabled: true,
 		DialTimeout:           redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout,
 		DialerRetries: 1, // commands are repeated, which is enough
+		// A new connection costs its first caller a round trip less.
+		DisableIdentity: true,
 
 		// One short command per request: few connections carry many requests,
 		// and small buffers hold any reply but the longest list.

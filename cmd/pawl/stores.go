@@ -16,7 +16,10 @@ import (
 const (
 	storePatience = 30 * time.Second       // for stores that do not answer yet
 	storeRetry    = 250 * time.Millisecond // between two looks
-	storeAnswer   = 2 * time.Second        // for one look
+	// storeAnswer is for one look. It has room for opening a connection to a
+	// distant store, which takes several replies: a look that gave up halfway
+	// would leave none behind for the next.
+	storeAnswer = 5 * time.Second
 )
 
 // waitForStores returns when both stores answered once, or names the setting of

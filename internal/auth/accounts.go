@@ -112,17 +112,24 @@ func (a *Accounts) endAll(ctx context.Context, userID uuid.UUID, reason session.
 }
 
 func (a *Accounts) spread(ctx context.Context, userID uuid.UUID, ends []session.End) Effect {
-	for _, end := range ends {
-		a.tell(audit.Event{
-			Name: audit.SessionRevoked, UserID: userID, SessionID: end.SessionID,
-			Details: map[string]string{"reason": string(end.Reason), "by": "operator"},
-		})
+	return a.spreadAll(ctx, endsByUser{userID: ends})
+}
+
+// spreadAll records what ended and tells the running servers.
+func (a *Accounts) spreadAll(ctx context.Context, ends endsByUser) (effect Effect) {
+	for userID, list := range ends {
+		for _, end := range list {
+			a.tell(audit.Event{
+				Name: audit.SessionRevoked, UserID: userID, SessionID: end.SessionID,
+				Details: map[string]string{"reason": string(end.Reason), "by": "operator"},
+			})
+		}
+		effect.Ended = append(effect.Ended, sessionIDs(list)...)
 	}
-	effect := Effect{Ended: sessionIDs(ends)}
 	if a.Store == nil || a.Feed == nil {
 		return effect
 	}
-	if effect.Delay = a.Store.Revoke(ctx, userID, ends); effect.Delay != nil {
+	if _, effect.Delay = bulkRevoke(ctx, a.Store, ends); effect.Delay != nil {
 		return effect
 	}
 	effect.Delay = a.Feed.Publish(ctx, effect.Ended...)

@@ -124,14 +124,12 @@ func (c *checkpoints) inBatches(ctx context.Context, due []progress, send func(c
 		batch := due[:min(len(due), c.batch)]
 		limited, cancel := context.WithTimeout(ctx, storeTimeout)
 		entries, err := send(limited, batch)
-		if err == nil {
-			c.conclude(limited, batch, entries)
-		}
 		cancel()
 		if err != nil {
 			c.log.Warn("store unavailable", "operation", "writing checkpoints", "waiting", len(due), "error", err)
 			return due
 		}
+		c.conclude(ctx, batch, entries)
 		due = due[len(batch):]
 	}
 	return nil
@@ -202,29 +200,38 @@ func (c *checkpoints) ask(ctx context.Context, batch []progress) ([]ledger.Entry
 }
 
 // conclude ends the sessions that the ledger knows to be over, and lifts hot
-// state that is behind it.
+// state that is behind it. After a store was rolled back that may be all of them.
 func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []ledger.Entry) {
 	known := make(map[uuid.UUID]ledger.Entry, len(entries))
 	for _, entry := range entries {
 		known[entry.State.ID] = entry
 	}
+	over := make(endsByUser)
+	var behind []session.State
 	for _, p := range batch {
 		entry, ok := known[p.SessionID]
 		switch {
 		case !ok || entry.State.UserID != p.UserID:
-			c.endings.end(ctx, p.UserID, []session.End{{
-				SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown,
-			}}, toOperators|toStore)
+			end := session.End{SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown}
+			c.endings.tell(CallerFrom(ctx).event(), p.UserID, []session.End{end})
+			over[p.UserID] = append(over[p.UserID], end)
 		case entry.Ended():
-			c.endings.end(ctx, p.UserID, []session.End{{
-				SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
-			}}, toStore)
+			over[p.UserID] = append(over[p.UserID], session.End{SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason})
 		case entry.State.Generation > p.hot:
-			_, err := c.store.Restore(ctx, entry.State, 0, c.policy)
-			if err != nil && !errors.Is(err, session.ErrEnded) {
-				// The next use of the session asks again.
-				c.log.Warn("store unavailable", "operation", "lifting hot state", "error", err)
-			}
+			behind = append(behind, entry.State)
 		}
+	}
+	for _, userID := range c.endings.endAll(ctx, over) {
+		c.endings.owe(toStore, userID, over[userID])
+	}
+	failed, err := bulk(ctx, behind, func(ctx context.Context, known session.State) error {
+		_, err := c.store.Restore(ctx, known, 0, c.policy)
+		if errors.Is(err, session.ErrEnded) {
+			return nil
+		}
+		return err
+	})
+	if err != nil { // the next use of these sessions asks again
+		c.log.Warn("store unavailable", "operation", "lifting hot state", "sessions", len(failed), "error", err)
 	}
 }

@@ -184,7 +184,7 @@ func (e *endings) either(ctx context.Context, userID, sessionID uuid.UUID, reaso
 // ledger learns of a tombstone only so, nobody told of that end yet, and by says
 // who brought it up.
 func (e *endings) repeat(ctx context.Context, by audit.Event, userID uuid.UUID, end session.End, known certainty) {
-	e.debts.add(e.log, debt{userID: userID, end: end, to: toLedger, known: known, by: by})
+	e.debts.add(debt{userID: userID, end: end, to: toLedger, known: known, by: by})
 	e.announce(ctx, []session.End{end})
 }
 

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -24,9 +25,9 @@ func (s *Service) LimitDebts(n int) { s.endings.debts.limit = n }
 func (s *Service) BatchCheckpoints(n int) { s.checkpoints.batch = n }
 
 // TakeOver reads the ledger's revocations once.
-func (s *Service) TakeOver(ctx context.Context, since time.Time) error {
-	_, err := s.takeOver(ctx, since, nil)
-	return err
+func (s *Service) TakeOver(ctx context.Context) error {
+	list, t := s.reader(listPage), newTombstones(s.endings, s.reader(buryPage))
+	return errors.Join(list.look(ctx, s.list), t.reader.look(ctx, t.write))
 }
 
 // CleanEvery lets Run clean more often.

@@ -37,10 +37,12 @@ const (
 // any more, also those that were beginning when they were withdrawn. It returns
 // when that is done, or when ctx ends, and repeats what a store did not take.
 func (s *Service) Withdraw(ctx context.Context, keys ...session.KeyID) {
-	ended := func(ctx context.Context, userID uuid.UUID, ends []session.End) {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
-		s.endings.end(ctx, userID, ends, toOperators|toStore)
+	ended := func(ctx context.Context, ends endsByUser) {
+		for userID, list := range ends {
+			s.endings.tell(CallerFrom(ctx).event(), userID, list)
+		}
+		// A store that does not take them learns of them by the ledger's word.
+		_ = s.endings.endAll(ctx, ends)
 	}
 	for waited := 0; ; waited++ {
 		err := endOfKeys(ctx, s.Ledger, keys, ended)
@@ -58,9 +60,9 @@ func (s *Service) Withdraw(ctx context.Context, keys ...session.KeyID) {
 	}
 }
 
-// endOfKeys ends the sessions of refresh keys in the ledger, batch by batch, and
-// hands over what ended of each user.
-func endOfKeys(ctx context.Context, rows *ledger.Ledger, keys []session.KeyID, ended func(context.Context, uuid.UUID, []session.End)) error {
+// endOfKeys ends the sessions of refresh keys in the ledger, and hands over what
+// ended, batch by batch.
+func endOfKeys(ctx context.Context, rows *ledger.Ledger, keys []session.KeyID, ended func(context.Context, endsByUser)) error {
 	for _, key := range keys {
 		for last, more := uuid.Nil, true; more; {
 			patient, cancel := context.WithTimeout(ctx, withdrawPatience)
@@ -69,16 +71,14 @@ func endOfKeys(ctx context.Context, rows *ledger.Ledger, keys []session.KeyID, e
 			if err != nil {
 				return err
 			}
-			byUser := make(map[uuid.UUID][]session.End)
+			batch := make(endsByUser)
 			for i, end := range ends {
-				byUser[users[i]] = append(byUser[users[i]], end)
+				batch[users[i]] = append(batch[users[i]], end)
 				if bytes.Compare(end.SessionID[:], last[:]) > 0 {
 					last = end.SessionID
 				}
 			}
-			for userID, ends := range byUser {
-				ended(ctx, userID, ends)
-			}
+			ended(ctx, batch)
 			more = len(ends) == withdrawBatch
 		}
 	}
@@ -90,13 +90,16 @@ func endOfKeys(ctx context.Context, rows *ledger.Ledger, keys []session.KeyID, e
 func (a *Accounts) RevokeKey(ctx context.Context, key session.KeyID) (Effect, error) {
 	told := *a
 	total := Effect{AtOnce: a.Store != nil && a.Feed != nil}
-	err := endOfKeys(ctx, a.Ledger, []session.KeyID{key}, func(ctx context.Context, userID uuid.UUID, ends []session.End) {
-		effect := told.spread(ctx, userID, ends)
+	err := endOfKeys(ctx, a.Ledger, []session.KeyID{key}, func(ctx context.Context, ends endsByUser) {
+		effect := told.spreadAll(ctx, ends)
 		total.Ended = append(total.Ended, effect.Ended...)
 		total.AtOnce = total.AtOnce && effect.AtOnce
-		if effect.Delay != nil { // a store that is down is not asked for every user
+		if effect.Delay != nil { // a store that is down is not asked for every batch
 			total.Delay = errors.Join(total.Delay, effect.Delay)
 			told.Store, told.Feed = nil, nil
+		}
+		if a.Audit != nil { // which has room for a few batches; a failure shows when the rest is written
+			_ = a.Audit.Flush(ctx)
 		}
 	})
 	return total, err

@@ -224,7 +224,7 @@ func TestRevokeKey(t *testing.T) {
 			t.Errorf("got %+v (%v), want %v ended at once", effect, err, c.id)
 		}
 		c.wants(c.token, auth.ErrRefreshRevoked)
-		w.must(w.svc.TakeOver(w.Context(), w.clock.now().Add(-time.Hour)))
+		w.must(w.svc.TakeOver(w.Context()))
 		a.wants(a.token, auth.ErrRefreshRevoked)
 		b.wants(b.token, auth.ErrRefreshRevoked)
 		w.dbDown.Store(true)

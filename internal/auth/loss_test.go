@@ -296,12 +296,10 @@ func TestLogoutByAccessTokenWithBothStoresDown(t *testing.T) {
 func TestReconcile(t *testing.T) {
 	each(t, func(w *world) {
 		c := w.login(phone)
-		start := w.clock.now()
-		w.clock.step(time.Second)
 		_, _, err := w.ledger.RevokeByID(w.Context(), c.id, session.ReasonRevoked)
 		w.must(err)
 		c.authenticates(nil)
-		w.must(w.svc.TakeOver(w.Context(), start))
+		w.must(w.svc.TakeOver(w.Context()))
 		c.authenticates(auth.ErrSessionRevoked)
 		w.restart()
 		w.dbDown.Store(true)
@@ -487,7 +485,7 @@ func TestRestartRemembersRevocations(t *testing.T) {
 		c := w.login(phone)
 		w.logout(c)
 		w.restart()
-		w.must(w.svc.TakeOver(w.Context(), w.clock.now().Add(-time.Hour)))
+		w.must(w.svc.TakeOver(w.Context()))
 		c.authenticates(auth.ErrSessionRevoked)
 	})
 }

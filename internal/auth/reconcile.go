@@ -6,84 +6,158 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pawlauth/pawl/internal/ledger"
 	"github.com/pawlauth/pawl/internal/revocation"
-	"github.com/pawlauth/pawl/internal/session"
 )
 
-// reconcileOverlap is for clocks that differ, by the longest leeway that can be
-// set and some more, and for transactions that were slow.
-const reconcileOverlap = 90 * time.Second
+const (
+	// reconcileOverlap is for clocks that differ, by the longest leeway that can
+	// be set and some more, and for transactions that were slow.
+	reconcileOverlap = 90 * time.Second
+	// reconcileRetry is how soon a look that failed goes on.
+	reconcileRetry = time.Second
 
-// look is one look at the ledger: when it was, and the ends that it found.
-type look struct {
-	at    time.Time // of the wall clock; zero: none yet
-	found map[uuid.UUID]bool
+	listPage = 10_000 // ends of one read that fills the list
+	buryPage = 1000   // ends of one read that writes tombstones
+	// pageTimeout bounds the read of one page.
+	pageTimeout = 10 * storeTimeout
+)
+
+// ledgerReader reads what ended from the ledger: in the last hour at first, then
+// since the last look, with an overlap. It remembers how far it has come, so
+// that a look that fails goes on from there.
+type ledgerReader struct {
+	ledger *ledger.Ledger
+	now    func() time.Time
+	page   int
+
+	began  time.Time // of the wall clock, when the last look began; zero: none yet
+	cursor ledger.Cursor
+	inside bool // that look has not come to its end
 }
 
-// reconcile takes over revocations from the ledger: those of the last hour at
-// the start, then those since the last look, with an overlap. It repeats them
-// into the hot state, so that an end that only the ledger took reaches it.
-func (s *Service) reconcile(ctx context.Context) {
-	var last look
-	tick := time.NewTicker(s.ReconcileEvery)
-	defer tick.Stop()
-	for {
-		now := s.Now().Round(0) // without the monotonic clock, which hides that time was set back
-		if found, err := s.takeOver(ctx, last.since(now), last.found); err != nil {
-			s.Log.Warn("store unavailable", "operation", "reading revocations from the ledger", "error", err)
-		} else {
-			last = look{now, found}
-			s.caughtUp.Store(true)
+// look hands over what ended, page by page. A page that is not taken is handed
+// over again by the next look.
+func (r *ledgerReader) look(ctx context.Context, take func(context.Context, []ledger.Revocation) error) error {
+	now := r.now().Round(0) // without the monotonic clock, which hides that time was set back
+	if !r.inside || now.Before(r.began) {
+		r.cursor, r.began, r.inside = ledger.EndedSince(r.since(now)), now, true
+	}
+	for r.inside {
+		limited, cancel := context.WithTimeout(ctx, pageTimeout)
+		page, next, more, err := r.ledger.Ended(limited, r.cursor, r.page)
+		cancel()
+		if err == nil {
+			err = take(ctx, page)
 		}
+		if err != nil {
+			return err
+		}
+		r.cursor, r.inside = next, more
+	}
+	return nil
+}
+
+// since is the time from which on a new look must read. While this node's clock
+// was ahead, it forgot ends as old and took others for past: when it was set
+// back, everything is read anew.
+func (r *ledgerReader) since(now time.Time) time.Time {
+	if r.began.IsZero() || now.Before(r.began) {
+		return now.Add(-revocation.Window)
+	}
+	return r.began.Add(-reconcileOverlap)
+}
+
+// reconcile lists what ended by the ledger's word. Ready waits for its first
+// look, and for nothing that comes of it.
+func (s *Service) reconcile(ctx context.Context) {
+	s.follow(ctx, "reading revocations from the ledger", s.reader(listPage), s.list, func() {
+		s.caughtUp.Store(true)
 		s.Revoked.Sweep()
+	})
+}
+
+func (s *Service) list(_ context.Context, page []ledger.Revocation) error {
+	for _, r := range page {
+		s.Revoked.Add(r.RevokedAt, r.SessionID)
+	}
+	return nil
+}
+
+// repeatTombstones writes into hot state what ended by the ledger's word: ends
+// that only the ledger took reach the store so, and a store that lost some has
+// them again.
+func (s *Service) repeatTombstones(ctx context.Context) {
+	t := newTombstones(s.endings, s.reader(buryPage))
+	s.follow(ctx, "repeating revocations", t.reader, t.write, t.forget)
+}
+
+func (s *Service) reader(page int) *ledgerReader {
+	return &ledgerReader{ledger: s.Ledger, now: s.Now, page: page}
+}
+
+// follow looks at the ledger until ctx ends. done is called after each look that
+// came to its end.
+func (s *Service) follow(ctx context.Context, what string, r *ledgerReader, take func(context.Context, []ledger.Revocation) error, done func()) {
+	for failing := false; ; {
+		pause := s.ReconcileEvery
+		if err := r.look(ctx, take); err == nil {
+			failing = false
+			done()
+		} else {
+			if !failing && ctx.Err() == nil {
+				s.Log.Warn("store unavailable", "operation", what, "error", err)
+			}
+			failing = true
+			pause = min(pause, reconcileRetry)
+		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// since is the time from which on the next look must read. While this node's
-// clock was ahead, it forgot ends as old and took others for past: when it was
-// set back, everything is read anew.
-func (l look) since(now time.Time) time.Time {
-	if now.Before(l.at) || l.at.IsZero() {
-		return now.Add(-revocation.Window)
-	}
-	return l.at.Add(-reconcileOverlap)
+// tombstones writes the ledger's ends into the store, each once although looks
+// overlap.
+type tombstones struct {
+	endings *endings
+	reader  *ledgerReader
+	known   map[uuid.UUID]struct{} // what the last look wrote and this one may find again
+	written map[uuid.UUID]struct{} // what this one wrote and the next may find again
 }
 
-// takeOver reads the ledger's revocations since a time, and returns which
-// sessions they are of. The store is told of those that are not known: that
-// the last look found.
-func (s *Service) takeOver(ctx context.Context, since time.Time, known map[uuid.UUID]bool) (map[uuid.UUID]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*storeTimeout)
-	defer cancel()
-	list, err := s.Ledger.RevokedSince(ctx, since)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[uuid.UUID]bool, len(list))
-	byUser := make(map[uuid.UUID][]session.End)
-	for _, r := range list {
-		s.Revoked.Add(r.RevokedAt, r.SessionID)
-		found[r.SessionID] = true
-		if !known[r.SessionID] {
-			byUser[r.UserID] = append(byUser[r.UserID], r.End)
+func newTombstones(e *endings, r *ledgerReader) *tombstones {
+	return &tombstones{endings: e, reader: r, written: make(map[uuid.UUID]struct{})}
+}
+
+// write takes a page. A store that is down leaves it to the next try, since the
+// ledger has it; what it does not take of a few users alone, it is owed.
+func (t *tombstones) write(ctx context.Context, page []ledger.Revocation) error {
+	fresh := make(endsByUser)
+	for _, r := range page {
+		if _, known := t.known[r.SessionID]; !known {
+			fresh[r.UserID] = append(fresh[r.UserID], r.End)
 		}
 	}
-	for userID, ends := range byUser {
-		if err == nil {
-			err = s.Store.Revoke(ctx, userID, ends)
-		}
-		if err != nil {
-			// The ledger and this node know; the store takes it when it answers.
-			s.endings.owe(toStore, userID, ends)
+	refused, err := bulkRevoke(ctx, t.endings.store, fresh)
+	if len(refused) > bulkFailures {
+		return err
+	}
+	for _, userID := range refused {
+		t.endings.owe(toStore, userID, fresh[userID])
+	}
+	next := t.reader.began.Add(-reconcileOverlap)
+	for _, r := range page {
+		if !r.RevokedAt.Before(next) {
+			t.written[r.SessionID] = struct{}{}
 		}
 	}
-	if err != nil {
-		s.Log.Warn("store unavailable", "operation", "repeating revocations", "error", err)
-	}
-	return found, nil
+	return nil
+}
+
+// forget ends a look: only what the next one may find again is remembered.
+func (t *tombstones) forget() {
+	t.known, t.written = t.written, make(map[uuid.UUID]struct{})
 }

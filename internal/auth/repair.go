@@ -54,18 +54,19 @@ type debts struct {
 	repeats int // of them, those that were not undertaken
 	paid    uint64
 	dropped uint64
+	told    uint64 // how many of these the log has
 }
 
 // owe notes ends that a store has yet to take.
 func (e *endings) owe(to target, userID uuid.UUID, ends []session.End) {
 	for _, end := range ends {
-		e.debts.add(e.log, debt{userID: userID, end: end, to: to, known: undertaken})
+		e.debts.add(debt{userID: userID, end: end, to: to, known: undertaken})
 	}
 }
 
 // add notes what is owed. An end that is owed already keeps its reason unless
 // the new one is better known.
-func (d *debts) add(log *slog.Logger, owed debt) {
+func (d *debts) add(owed debt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key := debtKey{owed.end.SessionID, owed.to}
@@ -80,12 +81,21 @@ func (d *debts) add(log *slog.Logger, owed debt) {
 		return
 	case len(d.owed) >= d.limit:
 		d.dropped++
-		log.Error("too many ends wait to be repeated; one is dropped", "session", owed.end.SessionID.String(), "dropped", d.dropped)
 		return
 	}
 	d.owed[key] = owed
 	if owed.known != undertaken {
 		d.repeats++
+	}
+}
+
+// tellDropped tells operators of those that were dropped since the last time.
+func (d *debts) tellDropped(log *slog.Logger) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if fresh := d.dropped - d.told; fresh > 0 {
+		log.Error("too many ends wait to be repeated; some were dropped", "dropped", fresh)
+		d.told = d.dropped
 	}
 }
 
@@ -146,6 +156,7 @@ func (e *endings) repairWith(ctx context.Context, creditor target) {
 	for {
 		select {
 		case <-tick.C:
+			e.debts.tellDropped(e.log)
 			e.settleWith(ctx, creditor)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

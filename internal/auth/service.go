@@ -109,6 +109,7 @@ func (s *Service) Run(ctx context.Context) error {
 	work.Go(func() { s.checkpoints.run(ctx) })
 	work.Go(func() { s.endings.repair(ctx) })
 	work.Go(func() { s.reconcile(ctx) })
+	work.Go(func() { s.repeatTombstones(ctx) })
 	work.Go(func() { s.clean(ctx) })
 	work.Go(func() { s.watchFeed(ctx) })
 	err := s.Feed.Run(ctx, func(at time.Time, ids ...uuid.UUID) { s.Revoked.Add(at, ids...) })

@@ -24,6 +24,7 @@ type Weather struct {
 	Hang  bool          // connections stay, and bytes are swallowed in both directions
 	Lossy bool          // the same, but connections outlive it and lack what was swallowed
 	Delay time.Duration // every chunk waits, in both directions
+	Late  time.Duration // every chunk of the target's waits
 }
 
 // String is a word for failure texts.
@@ -37,6 +38,8 @@ func (w Weather) String() string {
 		return "lossy"
 	case w.Delay > 0:
 		return fmt.Sprintf("delayed by %s", w.Delay)
+	case w.Late > 0:
+		return fmt.Sprintf("late by %s", w.Late)
 	}
 	return "fair"
 }
@@ -208,8 +211,9 @@ func (p *Proxy) judge(chunk []byte, reply bool) (pass, end bool) {
 	if lost {
 		return false, end
 	}
-	if w.Delay > 0 {
-		time.Sleep(w.Delay)
+	if reply {
+		w.Delay += w.Late
 	}
+	time.Sleep(w.Delay)
 	return !w.Hang && !w.Lossy, false
 }

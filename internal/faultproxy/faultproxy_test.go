@@ -95,6 +95,12 @@ func TestWeather(t *testing.T) {
 	if took := time.Since(began); took < 2*brief {
 		t.Errorf("got an answer after %s, want one after %s in each direction", took, brief)
 	}
+	p.Set(faultproxy.Weather{Late: brief})
+	began = time.Now()
+	c.want(t, "late", "late", long)
+	if took := time.Since(began); took < brief {
+		t.Errorf("got an answer after %s, want one that is late by %s", took, brief)
+	}
 	p.Set(faultproxy.Weather{})
 	c.want(t, "six", "six", long)
 

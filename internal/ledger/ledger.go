@@ -7,7 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/session"
@@ -44,10 +43,3 @@ type Entry struct {
 // Ended reports whether the session was revoked or lost its user. It says
 // nothing about expiry.
 func (e Entry) Ended() bool { return !e.RevokedAt.IsZero() || e.UserGone }
-
-// Revocation is a session that ended before its expiry.
-type Revocation struct {
-	session.End
-	UserID    uuid.UUID
-	RevokedAt time.Time
-}

@@ -215,19 +215,19 @@ func TestUserChanges(t *testing.T) {
 			if err != nil || len(answers) != 1 || !answers[0].UserGone || answers[0].Reason != c.reason {
 				t.Errorf("%s: Checkpoint: got %+v, %v, want it gone for %s", name, answers, err, c.reason)
 			}
-			revoked, err := w.ledger.RevokedSince(ctx, since)
+			revoked, err := w.ended(since, 1)
 			want := ledger.Revocation{End: session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: c.reason}, UserID: u.ID, RevokedAt: since}
 			if err != nil || len(revoked) != 1 || revoked[0] != want {
-				t.Errorf("%s: RevokedSince: got %+v, %v, want %+v", name, revoked, err, want)
+				t.Errorf("%s: Ended: got %+v, %v, want %+v", name, revoked, err, want)
 			}
 			ends, err := w.ledger.RevokeAll(ctx, u.ID, uuid.Nil, session.ReasonPassword)
 			wantEnds(t, name+": RevokeAll", ends, err, session.ReasonPassword, s)
 			if got := w.find(s).Reason; got != session.ReasonPassword {
 				t.Errorf("%s: got reason %s, want %s", name, got, session.ReasonPassword)
 			}
-			revoked, err = w.ledger.RevokedSince(ctx, since)
+			revoked, err = w.ended(since, 100)
 			if err != nil || len(revoked) != 1 {
-				t.Errorf("%s: RevokedSince after RevokeAll: got %v, %v, want the session once", name, revoked, err)
+				t.Errorf("%s: Ended after RevokeAll: got %v, %v, want the session once", name, revoked, err)
 			}
 		}
 		u := w.user()
@@ -324,7 +324,7 @@ func TestNoAnswer(t *testing.T) {
 		_, err2 := w.ledger.ListByUser(ctx, u.ID)
 		_, err3 := w.ledger.RevokeAll(ctx, u.ID, uuid.Nil, session.ReasonLogout)
 		_, _, err4 := w.ledger.RevokeByID(ctx, s.ID, session.ReasonLogout)
-		_, err5 := w.ledger.RevokedSince(ctx, start)
+		_, _, _, err5 := w.ledger.Ended(ctx, ledger.EndedSince(start), 1)
 		_, err6 := w.ledger.Checkpoint(ctx, []session.Checkpoint{s.Checkpoint()})
 		_, err7 := w.ledger.DeleteExpired(ctx, 1)
 		_, err8 := ledger.AcquireLease(ctx, w.db, nil)

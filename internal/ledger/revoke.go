@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -108,42 +107,4 @@ func (l *Ledger) end(ctx context.Context, reason session.Reason, chosen string, 
 		ends = append(ends, session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: reason})
 	}
 	return users, ends, nil
-}
-
-// RevokedSince returns the sessions that ended at since or later and have not
-// reached their absolute expiry, in no order: those that were revoked, and
-// those whose user was disabled, deleted or changed credentials, even when
-// nobody got to revoke them. Times are of the clocks of those who ended them,
-// and rows appear when their transaction ends: ask again for a time that
-// overlaps.
-func (l *Ledger) RevokedSince(ctx context.Context, since time.Time) ([]Revocation, error) {
-	now, from := database.At(l.now()), database.At(since)
-	var rows []row
-	const joined = `SELECT ` + columns + `, u.status AS user_status, u.credential_version AS user_version,
-		u.updated_at AS user_updated_at FROM sessions `
-	err := l.db.WithContext(ctx).Raw(joined+`LEFT JOIN users u ON u.id = sessions.user_id
-			WHERE sessions.revoked_at >= ? AND sessions.expires_at > ?
-		UNION ALL `+joined+`JOIN users u ON u.id = sessions.user_id
-			WHERE u.updated_at >= ? AND sessions.revoked_at IS NULL AND sessions.expires_at > ?
-			AND (u.status <> ? OR u.credential_version <> sessions.credential_version)`,
-		from, now, from, now, userActive).Scan(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("ledger: reading what ended: %w", err)
-	}
-	revocations := make([]Revocation, 0, len(rows))
-	for _, r := range rows {
-		e, err := r.entry()
-		if err != nil {
-			return nil, err
-		}
-		at := e.RevokedAt
-		if at.IsZero() {
-			at = r.UserUpdatedAt.Time
-		}
-		revocations = append(revocations, Revocation{
-			End:    session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: e.Reason},
-			UserID: r.UserID, RevokedAt: at,
-		})
-	}
-	return revocations, nil
 }

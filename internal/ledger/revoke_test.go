@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -105,44 +104,6 @@ func TestRevokeByKey(t *testing.T) {
 		wantEnds(t, "RevokeByKey", all, nil, session.ReasonRevoked, mine...)
 		if w.find(foreign).Ended() || w.find(over).Reason != session.ReasonLogout {
 			t.Error("got the end of a session of another key, or of one that had ended")
-		}
-	})
-}
-
-func TestRevokedSince(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		ctx, u := t.Context(), w.user()
-		early, onTime, late, live, short := w.begin(u), w.begin(u), w.begin(u), w.begin(u), w.state(u)
-		short.ExpiresAt = w.now().Add(3 * time.Minute)
-		if err := w.ledger.Begin(ctx, short, keyID, 1); err != nil {
-			t.Fatal(err)
-		}
-		var since time.Time
-		for i, s := range []session.State{early, onTime, late, short} {
-			if _, err := w.ledger.Revoke(ctx, u.ID, []uuid.UUID{s.ID}, session.ReasonReuse); err != nil {
-				t.Fatal(err)
-			}
-			if i == 1 {
-				since = w.now()
-			}
-			w.pass(time.Minute)
-		}
-		got, err := w.ledger.RevokedSince(ctx, since)
-		if err != nil || len(got) != 2 {
-			t.Fatalf("got %+v, %v, want two", got, err)
-		}
-		slices.SortFunc(got, func(a, b ledger.Revocation) int { return a.RevokedAt.Compare(b.RevokedAt) })
-		for i, s := range []session.State{onTime, late} {
-			want := ledger.Revocation{
-				End:    session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonReuse},
-				UserID: u.ID, RevokedAt: since.Add(time.Duration(i) * time.Minute),
-			}
-			if got[i] != want {
-				t.Errorf("got %+v, want %+v", got[i], want)
-			}
-		}
-		if w.find(live).Ended() {
-			t.Error("got an end of a session that nobody ended")
 		}
 	})
 }

@@ -49,9 +49,8 @@ type row struct {
 	IPAddress         *string
 	UserAgent         *string
 
-	UserStatus    *string // nil: no such user
-	UserVersion   *int64
-	UserUpdatedAt database.Time // where it is asked for
+	UserStatus  *string // nil: no such user
+	UserVersion *int64
 }
 
 func (r row) entry() (Entry, error) {

@@ -1,6 +1,7 @@
 package revocation_test
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,4 +174,36 @@ func BenchmarkAdd(b *testing.B) {
 	for b.Loop() {
 		set.Add(start, uuid.New())
 	}
+}
+
+// What a burst of ends needs is bounded for each, and given back after it.
+func TestMemoryOfABurst(t *testing.T) {
+	const burst, each = 200_000, 50
+	clock := &clock{}
+	set := revocation.NewSet(clock.now)
+	before := heap()
+	for range burst {
+		set.Add(start, uuid.New())
+	}
+	if got := heap() - before; got > burst*each {
+		t.Errorf("got %d bytes for each of %d ended sessions, want %d at most", got/burst, burst, each)
+	}
+	clock.set(revocation.Window + 1)
+	kept := uuid.New()
+	set.Add(clock.now(), kept)
+	set.Sweep()
+	expect(t, set, "after the burst", true, kept)
+	if got := heap() - before; got > burst {
+		t.Errorf("got %d bytes after the burst, want it given back", got)
+	}
+	runtime.KeepAlive(set)
+}
+
+// heap is what is in use, in bytes.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

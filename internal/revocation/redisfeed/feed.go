@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,17 +27,28 @@ const (
 	key = "pawl:revocations"
 	// keep is how long entries stay: the window, and what clocks may differ by.
 	keep = revocation.Window + 5*time.Minute
-	// overlap is what is read again behind the cursor: entries that a failover
-	// wrote below it.
-	overlap = time.Minute
-	// overlapEvery is how often that happens.
-	overlapEvery = 3 * time.Second
+	// checkEvery is how often the stream is checked for still having the entry
+	// at the cursor when no news come.
+	checkEvery = 3 * time.Second
 	// block is how long a read waits for news; its end is the heartbeat.
 	block = 250 * time.Millisecond
-	// patience is what a read may take beyond that.
-	patience   = 800 * time.Millisecond
-	retryAfter = 100 * time.Millisecond
-	pageSize   = 1000
+	// replyTimeout is what the reply of a blocking read may take beyond that, on
+	// a connection that is there: the client bounds every other reply itself.
+	replyTimeout = 800 * time.Millisecond
+	// readTimeout bounds any other read. It has room for opening a connection to
+	// a distant server, which takes several replies: a try that gave up halfway
+	// would leave no connection behind, and so would every try after it.
+	readTimeout = 10 * time.Second
+	retryAfter  = 100 * time.Millisecond
+	// maxPage is how many entries a read asks for at most, and minPage at least.
+	// After a read that was not answered in time the next asks for fewer: on a
+	// slow line a full page may never arrive.
+	maxPage = 1000
+	minPage = 10
+	// entryIDs is how many sessions one entry names, which bounds the size of a
+	// page, and callIDs how many one call of the script publishes.
+	entryIDs   = 50
+	callIDs    = 1000
 	publishFor = time.Second
 )
 
@@ -62,20 +74,26 @@ func New(publishing, reading redis.UniversalClient, log *slog.Logger, now func()
 
 // Publish implements [revocation.Feed].
 func (f *Feed) Publish(ctx context.Context, ids ...uuid.UUID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, publishFor)
-	defer cancel()
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = id.String()
-	}
-	err := f.publish.Run(ctx, f.publishing, []string{key}, strings.Join(names, ","), keep.Milliseconds()).Err()
-	if err != nil {
-		return fmt.Errorf("redisfeed: publishing: %w", err)
+	for call := range slices.Chunk(ids, callIDs) {
+		if err := f.publishOnce(ctx, call); err != nil {
+			return fmt.Errorf("redisfeed: publishing: %w", err)
+		}
 	}
 	return nil
+}
+
+func (f *Feed) publishOnce(ctx context.Context, ids []uuid.UUID) error {
+	ctx, cancel := context.WithTimeout(ctx, publishFor)
+	defer cancel()
+	args := []any{keep.Milliseconds()}
+	for entry := range slices.Chunk(ids, entryIDs) {
+		names := make([]string, len(entry))
+		for i, id := range entry {
+			names[i] = id.String()
+		}
+		args = append(args, strings.Join(names, ","))
+	}
+	return f.publish.Run(ctx, f.publishing, []string{key}, args...).Err()
 }
 
 // Current implements [revocation.Feed].
@@ -89,7 +107,7 @@ func (f *Feed) Current() time.Time {
 // Run implements [revocation.Feed]. What it cannot read now it reads later; it
 // ends with ctx alone.
 func (f *Feed) Run(ctx context.Context, deliver func(at time.Time, ids ...uuid.UUID)) error {
-	r := &reader{Feed: f, deliver: deliver}
+	r := &reader{Feed: f, deliver: deliver, page: maxPage}
 	for {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {

@@ -49,22 +49,26 @@ type node struct {
 func start(t *testing.T, client redis.UniversalClient) *node {
 	t.Helper()
 	n := &node{Feed: redisfeed.New(client, client, logtest.New(t), time.Now)}
+	run(t, n.Feed, func(_ time.Time, ids ...uuid.UUID) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.heard = append(n.heard, ids...)
+	})
+	return n
+}
+
+// run lets a feed deliver until the test ends.
+func run(t *testing.T, f *redisfeed.Feed, deliver func(at time.Time, ids ...uuid.UUID)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() {
-		done <- n.Run(ctx, func(_ time.Time, ids ...uuid.UUID) {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			n.heard = append(n.heard, ids...)
-		})
-	}()
+	go func() { done <- f.Run(ctx, deliver) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run: got %v, want the context's error", err)
 		}
 	})
-	return n
 }
 
 func (n *node) has(id uuid.UUID) bool {
@@ -76,7 +80,7 @@ func (n *node) has(id uuid.UUID) bool {
 // eventually waits for something that takes a moment.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -12,11 +13,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// reader is one Run and how far it has come in the stream.
+// reader is one Run and how far it has come in the stream. What it keeps
+// outlives a read that fails: the next one goes on from there.
 type reader struct {
 	*Feed
 	deliver func(at time.Time, ids ...uuid.UUID)
 	cursor  entryID // the newest entry that was delivered
+	content string  // of that entry
+	page    int     // entries of the next read
 	failing bool
 }
 
@@ -26,67 +30,102 @@ func (r *reader) follow(ctx context.Context) error {
 		if err := r.catchUp(ctx); err != nil {
 			return err
 		}
-		for next := r.now().Add(overlapEvery); r.now().Before(next); {
-			if err := r.wait(ctx); err != nil {
+		news := false
+		for next := r.now().Add(checkEvery); !news && r.now().Before(next); {
+			var err error
+			if news, err = r.wait(ctx); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// catchUp delivers everything after the cursor and, once more, what lies up to a
-// minute before it. A cursor ahead of the stream is one of a server that lost
-// its newest entries: ids begin anew below it, so it is forgotten and the whole
-// window is read.
+// catchUp delivers everything after the cursor. It reads from the entry at the
+// cursor on, which must still be there: a server writes entries in order, so
+// nothing appears below an entry that it has, but one that took over without it
+// may write below the cursor, where no read would look. So what it costs does
+// not depend on how much there was before.
 func (r *reader) catchUp(ctx context.Context) error {
-	newest, err := r.newest(ctx)
-	if err != nil {
-		return err
-	}
-	if newest.before(r.cursor) {
-		r.log.Warn("the revocation feed went back; all of it is read again", "cursor", r.cursor.String(), "newest", newest.String())
-		r.Reset()
-		r.cursor = entryID{}
-	}
-	from := entryID{ms: max(0, r.cursor.ms-overlap.Milliseconds())}.String()
 	for {
-		entries, err := r.page(ctx, from)
+		known := r.cursor != (entryID{})
+		count := r.page
+		if known {
+			count++
+		}
+		entries, err := r.read(ctx, func(ctx context.Context) *redis.XMessageSliceCmd {
+			return r.reading.XRangeN(ctx, key, r.cursor.String(), "+", int64(count))
+		})
 		if err != nil {
 			return err
+		}
+		full := len(entries) == count
+		if known && !r.begins(entries) {
+			if err := r.startOver(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if known {
+			entries = entries[1:]
 		}
 		if err := r.take(entries); err != nil {
 			return err
 		}
-		if len(entries) < pageSize {
+		if !full {
 			r.heard()
 			return nil
 		}
-		from = "(" + entries[len(entries)-1].ID
 	}
 }
 
-// wait delivers what comes within a moment. That nothing came is news too: the
-// stream was read to its end.
-func (r *reader) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, block+patience)
+// begins reports whether the first entry is the one at the cursor.
+func (r *reader) begins(entries []redis.XMessage) bool {
+	return len(entries) > 0 && entries[0].ID == r.cursor.String() && content(entries[0]) == r.content
+}
+
+// startOver forgets the cursor, so that all of the stream is read again.
+func (r *reader) startOver(ctx context.Context) error {
+	newest, err := r.newest(ctx)
+	if err != nil {
+		return err
+	}
+	if !r.forgotten(newest) {
+		r.log.Warn("the revocation feed went back; all of it is read again", "cursor", r.cursor.String(), "newest", newest.String())
+		r.Reset()
+	}
+	r.cursor, r.content = entryID{}, ""
+	return nil
+}
+
+// forgotten reports whether the entry at the cursor is missing for its age alone.
+func (r *reader) forgotten(newest entryID) bool {
+	if newest == (entryID{}) {
+		return r.now().UnixMilli()-r.cursor.ms > 2*keep.Milliseconds()
+	}
+	return newest.ms-r.cursor.ms > keep.Milliseconds()
+}
+
+// wait delivers what comes first within a moment, and leaves the cursor to
+// catchUp. That nothing came is news too: the stream was read to its end.
+func (r *reader) wait(ctx context.Context) (news bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, block+replyTimeout)
 	defer cancel()
 	streams, err := r.reading.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{key, r.cursor.String()}, Count: pageSize, Block: block,
+		Streams: []string{key, r.cursor.String()}, Count: minPage, Block: block,
 	}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("redisfeed: waiting: %w", err)
+		return false, fmt.Errorf("redisfeed: waiting: %w", err)
 	}
-	read := 0
 	for _, stream := range streams {
-		read += len(stream.Messages)
-		if err := r.take(stream.Messages); err != nil {
-			return err
+		news = news || len(stream.Messages) > 0
+		for _, entry := range stream.Messages {
+			r.tell(r.now(), entry)
 		}
 	}
-	if read < pageSize {
+	if !news {
 		r.heard()
 	}
-	return nil
+	return news, nil
 }
 
 // heard notes that everything published so far was delivered.
@@ -98,8 +137,7 @@ func (r *reader) heard() {
 	}
 }
 
-// take delivers entries and moves the cursor. Times are this node's own, so
-// that clocks which differ make a session listed longer, never shorter.
+// take delivers entries and moves the cursor.
 func (r *reader) take(entries []redis.XMessage) error {
 	now := r.now()
 	for _, entry := range entries {
@@ -107,26 +145,42 @@ func (r *reader) take(entries []redis.XMessage) error {
 		if err != nil {
 			return err
 		}
-		names, _ := entry.Values["ids"].(string)
-		for name := range strings.SplitSeq(names, ",") {
-			id, err := uuid.Parse(name)
-			if err != nil {
-				r.log.Error("an entry of the revocation feed names no session", "entry", entry.ID)
-				continue
-			}
-			r.deliver(now, id)
-		}
-		if r.cursor.before(at) {
-			r.cursor = at
-		}
+		r.tell(now, entry)
+		r.cursor, r.content = at, content(entry)
 	}
 	return nil
 }
 
-func (r *reader) page(ctx context.Context, from string) ([]redis.XMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// tell delivers an entry. Times are this node's own, so that clocks which differ
+// make a session listed longer, never shorter.
+func (r *reader) tell(now time.Time, entry redis.XMessage) {
+	for name := range strings.SplitSeq(content(entry), ",") {
+		id, err := uuid.Parse(name)
+		if err != nil {
+			r.log.Error("an entry of the revocation feed names no session", "entry", entry.ID)
+			continue
+		}
+		r.deliver(now, id)
+	}
+}
+
+// content is an entry's list of session ids.
+func content(entry redis.XMessage) string {
+	names, _ := entry.Values["ids"].(string)
+	return names
+}
+
+func (r *reader) read(ctx context.Context, command func(context.Context) *redis.XMessageSliceCmd) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	entries, err := r.reading.XRangeN(ctx, key, from, "+", pageSize).Result()
+	entries, err := command(ctx).Result()
+	var network net.Error
+	switch {
+	case err == nil:
+		r.page = min(r.page+r.page/8+1, maxPage)
+	case errors.As(err, &network) && network.Timeout():
+		r.page = max(r.page/4, minPage)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("redisfeed: reading: %w", err)
 	}
@@ -135,14 +189,9 @@ func (r *reader) page(ctx context.Context, from string) ([]redis.XMessage, error
 
 // newest is the id of the stream's last entry; zero when there is none.
 func (r *reader) newest(ctx context.Context) (entryID, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	entries, err := r.reading.XRevRangeN(ctx, key, "+", "-", 1).Result()
-	if err != nil {
-		return entryID{}, fmt.Errorf("redisfeed: reading: %w", err)
-	}
-	if len(entries) == 0 {
-		return entryID{}, nil
+	entries, err := r.read(ctx, func(ctx context.Context) *redis.XMessageSliceCmd { return r.reading.XRevRangeN(ctx, key, "+", "-", 1) })
+	if err != nil || len(entries) == 0 {
+		return entryID{}, err
 	}
 	return parseID(entries[0].ID)
 }
@@ -163,8 +212,4 @@ func parseID(text string) (entryID, error) {
 
 func (id entryID) String() string {
 	return strconv.FormatInt(id.ms, 10) + "-" + strconv.FormatInt(id.seq, 10)
-}
-
-func (id entryID) before(other entryID) bool {
-	return id.ms < other.ms || id.ms == other.ms && id.seq < other.seq
 }
