@@ -212,11 +212,11 @@ func (c *checkpoints) conclude(ctx context.Context, batch []progress, entries []
 		entry, ok := known[p.SessionID]
 		switch {
 		case !ok || entry.State.UserID != p.UserID:
-			end := session.End{SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown}
+			end := session.End{SessionID: p.SessionID, ExpiresAt: c.now().Add(c.policy.Absolute), Reason: session.ReasonUnknown, InLedger: true}
 			c.endings.tell(CallerFrom(ctx).event(), p.UserID, []session.End{end})
 			over[p.UserID] = append(over[p.UserID], end)
 		case entry.Ended():
-			over[p.UserID] = append(over[p.UserID], session.End{SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason})
+			over[p.UserID] = append(over[p.UserID], session.End{SessionID: p.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason, InLedger: true})
 		case entry.State.Generation > p.hot:
 			behind = append(behind, entry.State)
 		}

@@ -17,7 +17,7 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		// Its tombstone answers the same next time, and saves the question.
-		end := session.End{SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: session.ReasonUnknown}
+		end := session.End{SessionID: tok.SessionID, ExpiresAt: s.Now().Add(s.Policy.Absolute), Reason: session.ReasonUnknown, InLedger: true}
 		if err := s.Store.Revoke(ctx, tok.UserID, []session.End{end}); err != nil {
 			return session.Verdict{}, err
 		}
@@ -30,7 +30,7 @@ func (s *Service) recover(ctx context.Context, tok session.Token, p session.Pres
 	case entry.Ended():
 		// The verdict stands whether or not the store takes it.
 		s.endings.end(ctx, tok.UserID, []session.End{{
-			SessionID: tok.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason,
+			SessionID: tok.SessionID, ExpiresAt: entry.State.ExpiresAt, Reason: entry.Reason, InLedger: true,
 		}}, toStore)
 		return session.Verdict{Outcome: session.Tombstone, Reason: entry.Reason}, nil
 	case !s.Now().Before(entry.State.ExpiresAt):

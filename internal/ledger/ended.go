@@ -68,7 +68,7 @@ func (l *Ledger) revoked(ctx context.Context, after Cursor, limit int) (page []R
 	defer func() { _ = rows.Close() }()
 	page, next, now := make([]Revocation, 0, limit), after, l.now()
 	for ; rows.Next(); n++ {
-		var r Revocation
+		r := Revocation{End: session.End{InLedger: true}}
 		var at, expires database.Time
 		if err := rows.Scan(&r.SessionID, &r.UserID, &at, &r.Reason, &expires); err != nil {
 			return nil, after, 0, err
@@ -112,7 +112,7 @@ func (l *Ledger) withoutUser(ctx context.Context, after Cursor, limit int) (page
 		next.at, next.id = at.Time, u.UserID
 		if id.Valid && now.Before(expires.Time) {
 			u.CredentialVersion = version.Int64
-			end := session.End{SessionID: id.UUID, ExpiresAt: expires.Time, Reason: u.gone()}
+			end := session.End{SessionID: id.UUID, ExpiresAt: expires.Time, Reason: u.gone(), InLedger: true}
 			page = append(page, Revocation{End: end, UserID: u.UserID, RevokedAt: at.Time})
 		}
 	}

@@ -106,7 +106,7 @@ func wantEnds(t *testing.T, what string, got []session.End, err error, reason se
 	t.Helper()
 	ends := []session.End{}
 	for _, s := range want {
-		ends = append(ends, session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: reason})
+		ends = append(ends, session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: reason, InLedger: true})
 	}
 	byID := func(a, b session.End) int { return cmp.Compare(a.SessionID.String(), b.SessionID.String()) }
 	slices.SortFunc(got, byID)

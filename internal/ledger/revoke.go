@@ -104,7 +104,7 @@ func (l *Ledger) end(ctx context.Context, reason session.Reason, chosen string, 
 	ends := make([]session.End, 0, len(rows))
 	for _, r := range rows {
 		users = append(users, r.UserID)
-		ends = append(ends, session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: reason})
+		ends = append(ends, session.End{SessionID: r.ID, ExpiresAt: r.ExpiresAt.Time, Reason: reason, InLedger: true})
 	}
 	return users, ends, nil
 }

@@ -135,7 +135,7 @@ type End struct {
 	SessionID uuid.UUID
 	ExpiresAt time.Time // absolute expiry: how long its tombstone is needed
 	Reason    Reason
-	InLedger  bool // the ledger has it, so that the tombstone need not last
+	InLedger  bool // the ledger has it, or knows no such session: its tombstone need not last
 }
 
 // Store keeps the hot state of sessions. It is the only place that decides what

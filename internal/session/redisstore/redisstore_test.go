@@ -209,7 +209,7 @@ func TestKeys(t *testing.T) {
 			create(t, store, s)
 			revoke(t, store, s)
 		}, ended},
-		"revoke of what is not there": {revoke, ended},
+		"revoke of what is not there":   {revoke, ended},
 		"revoke of what the ledger has": {inLedger, want{tombstone: 24 * time.Hour}},
 		"revoke of what the ledger learns": {func(t *testing.T, store session.Store, s session.State) {
 			revoke(t, store, s)
