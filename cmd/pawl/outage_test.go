@@ -138,7 +138,13 @@ func dumpRedis(t *testing.T, client *redis.Client) string {
 		t.Fatal(err)
 	}
 	for _, key := range keys {
-		fields, err := client.HGetAll(t.Context(), key).Result()
+		var value any
+		kind, err := client.Type(t.Context(), key).Result()
+		if err == nil && kind == "string" {
+			value, err = client.Get(t.Context(), key).Result()
+		} else if err == nil {
+			value, err = client.HGetAll(t.Context(), key).Result()
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +152,7 @@ func dumpRedis(t *testing.T, client *redis.Client) string {
 		if err != nil || ttl <= 0 {
 			t.Errorf("key %s: got TTL %s (%v), want one", key, ttl, err)
 		}
-		fmt.Fprintln(&dump, key, fields)
+		fmt.Fprintln(&dump, key, value)
 	}
 	return dump.String()
 }
