@@ -119,7 +119,6 @@ func TestChangePasswordWhoseAnswerIsLost(t *testing.T) {
 func TestChangePasswordLeftOpen(t *testing.T) {
 	w, proxy := throughProxy(t)
 	c := w.login(phone)
-	began := w.clock.now()
 	var away atomic.Bool
 	gone := func(db *gorm.DB) {
 		if away.Load() && proxy.Left() == 0 {
@@ -133,7 +132,7 @@ func TestChangePasswordLeftOpen(t *testing.T) {
 		t.Fatalf("got %T (%v), want ErrUnavailable", result, err)
 	}
 	away.Store(false)
-	w.must(w.svc.TakeOver(w.Context(), began))
+	w.must(w.svc.TakeOver(w.Context()))
 	w.svc.Settle(w.Context())
 	c.wants(c.token, auth.ErrRefreshRevoked)
 	if left, err := w.ledger.ListByUser(w.Context(), w.user.ID); err != nil || len(left) != 0 {
