@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,8 +72,9 @@ func (r *ledgerReader) since(now time.Time) time.Time {
 // reconcile lists what ended by the ledger's word. Ready waits for its first
 // look, and for nothing that comes of it.
 func (s *Service) reconcile(ctx context.Context) {
+	caughtUp := sync.OnceFunc(func() { close(s.caughtUp) })
 	s.follow(ctx, "reading revocations from the ledger", s.reader(listPage), s.list, func() {
-		s.caughtUp.Store(true)
+		caughtUp()
 		s.Revoked.Sweep()
 	})
 }
