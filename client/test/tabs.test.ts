@@ -142,7 +142,7 @@ test("news that are late, or of nobody, change nothing", async () => {
   const [one] = await world.signedIn(1);
   const unknown = world.tab({ channel: world.hub.join() });
   const other = world.hub.join();
-  const token = (sessionId: string) => ({ sessionId, token: "x", expiresIn: 900, rotated: false });
+  const token = (sessionId: string) => ({ sessionId, token: "x", expiresIn: 900, at: world.clock.wall(), rotated: false });
   const tell = async (news: object) => {
     other.postMessage(news);
     await world.clock.advance(10);
@@ -245,6 +245,9 @@ test("a closed client hears nothing any more", async () => {
   assert.equal(two!.state.status, "signed-in");
 });
 
+/** What tells a window from a server. */
+const document = { defaultView: globalThis };
+
 /** Sets globals for one test. */
 function pretend(t: TestContext, globals: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(globals)) {
@@ -272,7 +275,7 @@ test("in a browser its locks and channels are used without being asked for", asy
     names.push(name);
     return world.hub.join();
   }
-  pretend(t, { location: { origin: "https://app.test" }, navigator: { locks: { request: locks } }, BroadcastChannel });
+  pretend(t, { document, navigator: { locks: { request: locks } }, BroadcastChannel });
   const [one, two] = [createClient(plain(world)), createClient(plain(world))];
   await world.clock.until(one.login(person));
   await world.clock.advance(10);
@@ -283,7 +286,7 @@ test("in a browser its locks and channels are used without being asked for", asy
 
 test("a browser that has neither will do", async (t) => {
   const world = new World();
-  pretend(t, { location: { origin: "https://app.test" }, navigator: {}, BroadcastChannel: undefined });
+  pretend(t, { document, navigator: {}, BroadcastChannel: undefined });
   const tab = createClient(plain(world));
   await world.clock.until(tab.login(person));
   world.clock.skip(EXPIRY);
