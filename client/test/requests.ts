@@ -24,6 +24,7 @@ const cases: Case[] = [
   ["one whose data is null", "mutation M { pay }", { data: null, errors: [refusal("pay")] }, true],
   ["one that was refused inside of its field", "mutation M { pay { id } }", { data: { pay: null }, errors: [refusal("pay", "id")] }, false],
   ["one that has a value", "mutation M { pay { id } }", { data: { pay: { id: null } }, errors: [refusal("pay", "id")] }, false],
+  ["one that has a value and an error", "mutation M { pay }", { data: { pay: 1 }, errors: [refusal("pay")] }, false],
   ["one with an alias", "mutation M { mine: pay }", { data: { mine: null }, errors: [refusal("mine")] }, true],
   ["two fields, one refused", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note")] }, false],
   ["two fields, both refused", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note"), refusal("pay")] }, true],

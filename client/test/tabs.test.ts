@@ -366,11 +366,16 @@ const servers: [string, Record<string, unknown>][] = [
 for (const [server, globals] of servers) {
   test(`on ${server} nothing is shared between the clients of a process`, async (t) => {
     const fail = () => assert.fail("something was shared");
+    const kept = new Map<string, string>();
     pretend(t, {
       ...globals,
       BroadcastChannel: fail,
       navigator: { locks: { request: fail } },
-      localStorage: { getItem: fail, setItem: fail, removeItem: fail },
+      localStorage: {
+        getItem: (key: string) => kept.get(key),
+        setItem: (key: string, value: string) => kept.set(key, value),
+        removeItem: (key: string) => kept.delete(key),
+      },
     });
     const worlds = [new World(), new World()];
     const clients = worlds.map(({ fetch, clock }) => createClient({ url: "https://pawl.test/graphql", fetch, clock, patience: 1 }));
