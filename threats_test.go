@@ -13,7 +13,7 @@ func TestThreatsNameTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|txtar)|scripts/[\\w-]+)(?::(\\w+))?`").FindAllSubmatch(page, -1)
+	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|txtar|ts)|scripts/[\\w-]+)(?::(\\w+))?`").FindAllSubmatch(page, -1)
 	tests := 0
 	for _, name := range named {
 		file, function := string(name[1]), string(name[2])

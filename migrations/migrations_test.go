@@ -126,7 +126,7 @@ func TestNoDialect(t *testing.T) {
 	}
 }
 
-// TestParityOfFiles: the dialects have the same numbers and names.
+// TestParityOfFiles: the dialects have the same numbers and names, without gaps.
 func TestParityOfFiles(t *testing.T) {
 	names := map[string][]string{}
 	for _, dialect := range []string{"postgres", "sqlite"} {
@@ -137,8 +137,8 @@ func TestParityOfFiles(t *testing.T) {
 		for i, file := range files {
 			name := filepath.Base(file)
 			names[dialect] = append(names[dialect], name)
-			if want := fmt.Sprintf("%05d_", i+1); name < want {
-				t.Errorf("%s: got %s, want it to come after %s", dialect, name, want)
+			if want := fmt.Sprintf("%05d_", i+1); !strings.HasPrefix(name, want) {
+				t.Errorf("%s: got %s, want it to begin with %s", dialect, name, want)
 			}
 			text, err := os.ReadFile(file)
 			if err != nil {

@@ -22,7 +22,7 @@ export function refreshCases(world) {
 
     test(`${app}: five queries at once with a token that Pawl refuses: one refresh, five answers`, async (t) => {
       const person = await visit(t, world, { app, server: world.dev });
-      const [tab] = await person.signedIn(1, { stopped: true });
+      const [tab] = await person.signedIn(1, { stopped: "stopAll" });
       const token = await tokenOf(tab);
       await until(() => refused(world.dev, token));
       assert.deepEqual(await ask([tab], queries), answers(queries, person.email));

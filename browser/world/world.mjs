@@ -90,15 +90,23 @@ async function open(ends) {
   };
 }
 
-/** In each page: a clock that a test can set forward, or stop as a sleeping laptop does. */
+/**
+ * In each page: a clock that a test can set forward, or stop as a sleeping laptop does. `stopAll` stops the wall clock
+ * with it, so that Pawl alone can know that a token has expired.
+ */
 function shiftableClock() {
   const now = performance.now.bind(performance);
+  const wall = Date.now;
   let ahead = 0;
   let stopped;
+  let wallStopped;
   performance.now = () => stopped ?? now() + ahead;
+  Date.now = () => wallStopped ?? wall();
+  const stop = () => (stopped = performance.now());
   globalThis.clock = {
     forward: (ms) => (ahead += ms),
-    stop: () => (stopped = performance.now()),
+    stop,
+    stopAll: () => [stop(), (wallStopped = wall())],
   };
 }
 
@@ -142,10 +150,10 @@ export async function visit(
       return page;
     },
     /** Opens `count` tabs, signed in; no refresh was needed for it with the package. Their clocks may stand still. */
-    async signedIn(count = 1, { stopped = false } = {}) {
+    async signedIn(count = 1, { stopped } = {}) {
       const tabs = [];
       for (let i = 0; i < count; i++) tabs.push(await this.tab());
-      if (stopped) await Promise.all(tabs.map((tab) => tab.evaluate(() => clock.stop())));
+      if (stopped) await Promise.all(tabs.map((tab) => tab.evaluate((stop) => clock[stop](), stopped)));
       await login(tabs[0], email);
       if (!bare) await Promise.all(tabs.map((tab) => shows(tab, "signed-in")));
       return tabs;

@@ -68,6 +68,9 @@ export interface PawlClient {
   expiresIn(): number;
   /** Forgets what this tab believes, here only: the next refresh starts over from the cookie's or storage's session. */
   reset(): void;
-  /** Stops listening to other tabs. */
+  /**
+   * Lets go of the other tabs. What is under way comes to its end; whatever is asked for from now on sends nothing
+   * and throws `CLIENT_CLOSED`.
+   */
   close(): void;
 }

@@ -5,9 +5,7 @@ import { type PawlError, passes } from "./error.js";
 
 /** Between half and all of 1, 2, 4 … 16 s; or what the server asks for and up to a fifth more. */
 const pause = ({ retryAfter }: PawlError, failures: number): number =>
-  retryAfter
-    ? retryAfter * 1000 * (1 + Math.random() / 5)
-    : 1000 * 2 ** Math.min(failures, 4) * (0.5 + Math.random() / 2);
+  1000 * (retryAfter ? retryAfter * (1 + Math.random() / 5) : 2 ** Math.min(failures, 4) * (1 - Math.random() / 2));
 
 /**
  * Repeats `work` while its failure may pass, for `patience` milliseconds; then the failure is the answer. The

@@ -1,29 +1,29 @@
 // What this tab holds to be true: its state, its access token, who wants to hear of changes. Sends nothing.
 
 import type { Clock } from "./clock.js";
-import type { Listener, SignedOutReason, State } from "./contract.js";
+import type { Listener, State } from "./contract.js";
 import type { End, Grant } from "./tabs.js";
 
-/** A token in memory, with the moments (of the monotonic clock) to replace it and to stop using it. */
+/** A token in memory. */
 export interface Access {
   token: string;
-  renewAt: number;
-  expiresAt: number;
+  /** How many seconds before its end it is replaced. */
+  margin: number;
+  /** Seconds that it has left. */
+  left(): number;
 }
 
 export interface Belief {
   state: State;
   /** The session this tab believes it is in. */
   sessionId: string | undefined;
-  access: Access | undefined;
+  access?: Access | undefined;
   subscribe(listener: Listener): () => void;
-  /** Takes a token whose lifetime begins now. */
   accept(grant: Grant): void;
   /** Takes what another tab tells. */
-  hear(news: Grant | End): void;
-  end(reason: SignedOutReason): void;
-  change(): void;
-  reset(): void;
+  hear(event: { data: Grant | End }): void;
+  /** This tab is in no session any more, as far as it knows. */
+  leave(next: State): void;
 }
 
 export function createBelief(clock: Clock, sessionId: string | undefined): Belief {
@@ -38,44 +38,43 @@ export function createBelief(clock: Clock, sessionId: string | undefined): Belie
     for (const listener of listeners) queueMicrotask(() => listener(next, previous));
   }
 
-  function leave(next: State): void {
-    ended = belief.sessionId || ended;
-    belief.sessionId = belief.access = undefined;
-    become(next);
-  }
-
   const belief: Belief = {
     state: { status: "unknown" },
     sessionId,
-    access: undefined,
     subscribe(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    accept({ sessionId, token, expiresIn, rotated }) {
-      const life = expiresIn * 1000;
-      const expiresAt = clock.now() + life;
-      belief.access = { token, expiresAt, renewAt: expiresAt - Math.min(60_000, life / 5) };
+    accept({ sessionId, token, expiresIn, at, rotated }) {
+      const now = clock.now();
+      // The clock may stand still while a laptop sleeps or a tab is frozen, and the wall clock may be set back.
+      belief.access = {
+        token,
+        margin: Math.min(60, expiresIn / 5),
+        left: () => expiresIn - Math.max(clock.now() - now, clock.wall() - at) / 1000,
+      };
       if (sessionId !== belief.sessionId) rotations = 0;
       if (rotated) rotations++;
       if (sessionId === ended) ended = undefined;
       belief.sessionId = sessionId;
       become({ status: "signed-in", sessionId, rotations });
     },
-    hear(news) {
-      const { sessionId, state } = belief;
+    hear({ data: news }) {
+      const { sessionId } = belief;
       const same = sessionId === news.sessionId;
       if ("reason" in news) {
-        if (sessionId && same) belief.end(news.reason);
-      } else if (news.sessionId !== ended && state.status !== "session-changed") {
+        if (sessionId && same) belief.leave({ status: "signed-out", reason: news.reason });
+      } else if (news.sessionId !== ended && belief.state.status !== "session-changed") {
         // Not so late that this tab has left the session already.
         if (!sessionId || same || sessionId === news.replaces) belief.accept(news);
-        else belief.change();
+        else belief.leave({ status: "session-changed" });
       }
     },
-    end: (reason) => leave({ status: "signed-out", reason }),
-    change: () => leave({ status: "session-changed" }),
-    reset: () => leave({ status: "unknown" }),
+    leave(next) {
+      ended = belief.sessionId || ended;
+      belief.sessionId = belief.access = undefined;
+      become(next);
+    },
   };
   return belief;
 }

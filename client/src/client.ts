@@ -4,7 +4,7 @@ import type { ClientOptions, PawlClient } from "./api.js";
 import { createBackoff } from "./backoff.js";
 import { createBelief } from "./belief.js";
 import { machineClock } from "./clock.js";
-import type { ChangePasswordResult, LogoutPayload, SignedOutReason, State } from "./contract.js";
+import type { LogoutPayload, SignedOutReason, State } from "./contract.js";
 import { PawlError } from "./error.js";
 import { createLock, type Locks } from "./lock.js";
 import { CHANGE_PASSWORD, LOGIN, LOGOUT, REFRESH, send } from "./request.js";
@@ -26,12 +26,12 @@ const NEWS_DELAY = 250;
 export function createClient(options: ClientOptions): PawlClient {
   const { url, name = "pawl", timeout = 5000, patience = 30_000, clock = machineClock } = options;
   const body = options.delivery === "BODY";
-  // Only in a browser do all clients of a process belong to one person.
-  const page = typeof location === "object";
+  // Only in a window do all clients of a process belong to one person: a server may have `localStorage` as well.
+  const page = globalThis.document?.defaultView === globalThis;
   const {
     fetch = (input, init) => globalThis.fetch(input, init),
-    storage = body ? memoryStorage() : tabStorage(),
-    locks = page ? (navigator.locks as Locks | undefined) : null,
+    storage = page && !body ? tabStorage() : memoryStorage(),
+    locks = page && (navigator.locks as Locks),
     channel = page && globalThis.BroadcastChannel ? new BroadcastChannel(name) : null,
   } = options;
 
@@ -39,60 +39,74 @@ export function createClient(options: ClientOptions): PawlClient {
   const vault = createVault(storage, name, body);
   const lock = createLock(locks, name, 2 * timeout);
   const patiently = createBackoff(clock, patience);
-  const target = { url, fetch, cookies: !body, clock };
   let flight: Promise<State> | undefined;
+  let closed = false;
 
-  const tell = (news: Grant | End): void => channel?.postMessage(news);
+  function ask<T>(query: string, input: object, limit: number, token?: string | null): Promise<T> {
+    if (closed) throw new PawlError("CLIENT_CLOSED");
+    return send({ url, fetch, credentials: body ? "omit" : "include", clock }, query, input, limit, token);
+  }
 
-  function keep({ accessToken, rotated, session }: Tokens, sentAt: number, replaces?: string): void {
-    const expiresIn = accessToken.expiresIn - (clock.now() - sentAt) / 1000;
-    const grant = { sessionId: session.id, token: accessToken.token, expiresIn, rotated, replaces };
+  function tell(news: Grant | End): void {
+    try {
+      channel?.postMessage(news);
+    } catch {
+      // What happened has happened: the other tabs learn it from Pawl.
+    }
+  }
+
+  function keep({ accessToken, rotated, session }: Tokens, at: number, replaces?: string): void {
+    const grant = { ...accessToken, at, sessionId: session.id, rotated, replaces };
     belief.accept(grant);
     tell(grant);
   }
 
   function end(reason: SignedOutReason, sessionId = belief.sessionId): void {
-    belief.end(reason);
+    belief.leave({ status: "signed-out", reason });
     tell({ sessionId, reason });
   }
 
-  async function refreshOnce(): Promise<State> {
+  async function refreshOnce(again?: boolean): Promise<State> {
     const attemptId = await vault.attempt();
     const refreshToken = await vault.refreshToken();
     const { sessionId } = belief;
-    // Not so when somebody signed in or out while the answer was on its way.
-    const concerns = () => belief.sessionId === sessionId;
-    const sentAt = clock.now();
+    const at = clock.wall();
+    let conclude: () => void;
     try {
       if (body && !refreshToken) throw new PawlError("REFRESH_TOKEN_INVALID", "", { reason: "MISSING" });
       const input = { attemptId, sessionId, refreshToken };
-      const tokens = await send<Tokens>(target, REFRESH, input, timeout);
+      const tokens = await ask<Tokens>(REFRESH, input, timeout);
       await vault.settle(attemptId, refreshToken, tokens.refreshToken);
-      if (concerns()) keep(tokens, sentAt);
+      conclude = () => keep(tokens, at);
     } catch (error) {
-      const { code, reason } = error as PawlError;
+      const { code, reason, field } = error as PawlError;
       // The attempt stays: it may be that of the session the cookie belongs to.
-      if (code === "SESSION_CHANGED") concerns() && belief.change();
+      if (code === "SESSION_CHANGED") conclude = () => belief.leave({ status: "session-changed" });
       else if (/^REFRESH_TOKEN_/.test(code)) {
         await vault.settle(attemptId, refreshToken);
-        if (concerns()) end((reason as SignedOutReason) || "REUSED");
-      } else throw error;
+        conclude = () => end((reason as SignedOutReason) || "REUSED");
+      } else {
+        if (field !== "attemptId" || again) throw error;
+        // It belongs to a refresh that is over. This one is another, and needs an id of its own.
+        await vault.settle(attemptId);
+        return refreshOnce(true);
+      }
     }
+    // Not so when somebody signed in or out while the answer was on its way.
+    if (belief.sessionId === sessionId) conclude();
     return belief.state;
   }
-
-  /** Resolves at the next change, or when none comes soon. */
-  const change = (): Promise<void> =>
-    new Promise((done) => {
-      const stop = belief.subscribe(() => done(stop()));
-      clock.after(NEWS_DELAY, done);
-    });
 
   function refresh(): Promise<State> {
     const before = belief.state;
     const settled = () => belief.state !== before || before.status === "session-changed";
     return (flight ??= lock(async (waited) => {
-      if (waited && !settled()) await change();
+      if (waited && !settled()) {
+        await new Promise<void>((done) => {
+          const stop = belief.subscribe(() => done(stop()));
+          clock.after(NEWS_DELAY, done);
+        });
+      }
       return patiently(async () => (settled() ? belief.state : refreshOnce()));
     }).finally(() => {
       flight = undefined;
@@ -100,41 +114,34 @@ export function createClient(options: ClientOptions): PawlClient {
   }
 
   async function getAccessToken({ rejected }: { rejected?: string | undefined } = {}): Promise<string | null> {
-    const now = clock.now();
-    if (rejected && rejected === belief.access?.token) belief.access = undefined;
-    const { access } = belief;
-    if (access && now < access.expiresAt) {
-      if (now >= access.renewAt) refresh().catch(() => {});
-      return access.token;
+    if (rejected === belief.access?.token) belief.access = undefined;
+    // Once more where an answer, or news of another tab, waited until the token was too old.
+    for (let tries = 0; ; tries++) {
+      const { access, state } = belief;
+      if (!closed && access && access.left() > 0) {
+        if (access.left() <= access.margin) refresh().catch(() => {});
+        return access.token;
+      }
+      if (state.status === "session-changed") throw new PawlError("SESSION_CHANGED");
+      if (state.status === "signed-out" || tries > 1) return null;
+      await refresh();
     }
-    if (belief.state.status === "signed-out") return null;
-    const { status } = await refresh();
-    if (status === "session-changed") throw new PawlError("SESSION_CHANGED");
-    return belief.access?.token ?? null;
   }
 
   /** Sends a mutation that may begin a session, and answers without the tokens. */
   const begin = <T extends { __typename: string }>(query: string, input: object, token?: string | null): Promise<T> =>
     lock(async () => {
-      const sentAt = clock.now();
+      const at = clock.wall();
       const { sessionId } = belief;
-      const answer = await send<T & Tokens>(target, query, input, 4 * timeout, token);
+      const answer = await ask<T & Tokens>(query, input, 4 * timeout, token);
       if (!answer.accessToken) return answer;
       const { accessToken, refreshToken, deviceToken, ...rest } = answer;
       await vault.begin(answer);
-      keep(answer, sentAt, token ? sessionId : undefined);
+      keep(answer, at, token ? sessionId : undefined);
       return rest as unknown as T;
     });
 
-  async function changePassword(input: object, rejected?: string): Promise<ChangePasswordResult> {
-    const token = await getAccessToken({ rejected });
-    return begin<ChangePasswordResult>(CHANGE_PASSWORD, input, token).catch((error) => {
-      if (!token || rejected || error.code !== "UNAUTHENTICATED") throw error;
-      return changePassword(input, token);
-    });
-  }
-
-  if (channel) channel.onmessage = ({ data }: { data: Grant | End }) => belief.hear(data);
+  if (channel) channel.onmessage = belief.hear;
 
   return {
     url,
@@ -144,7 +151,11 @@ export function createClient(options: ClientOptions): PawlClient {
     subscribe: belief.subscribe,
     refresh,
     getAccessToken,
-    changePassword,
+    async changePassword(input) {
+      // With a new token it needs to be sent but once.
+      await refresh();
+      return begin(CHANGE_PASSWORD, input, await getAccessToken());
+    },
     login: async (input) =>
       begin(
         LOGIN,
@@ -153,16 +164,21 @@ export function createClient(options: ClientOptions): PawlClient {
     logout: () =>
       lock(async () => {
         const refreshToken = await vault.refreshToken();
-        const answer = await send<LogoutPayload>(target, LOGOUT, { refreshToken }, timeout, belief.access?.token);
-        await vault.settle(undefined, refreshToken);
+        const answer = await ask<LogoutPayload>(LOGOUT, { refreshToken }, timeout, belief.access?.token);
         end("LOGOUT", answer.sessionId ?? undefined);
+        // A token that stays behind has no session any more.
+        await vault.settle(undefined, refreshToken).catch(() => {});
         return answer;
       }),
-    expiresIn: () => Math.max(0, ((belief.access?.expiresAt ?? 0) - clock.now()) / 1000),
+    expiresIn: () => Math.max(0, belief.access?.left() ?? 0),
     reset() {
       flight = undefined;
-      belief.reset();
+      belief.leave({ status: "unknown" });
     },
-    close: () => channel?.close(),
+    close() {
+      closed = true;
+      // What is under way comes to its end, and tells it.
+      void lock(async () => channel?.close());
+    },
   };
 }

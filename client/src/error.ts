@@ -1,8 +1,8 @@
 // The one kind of error the package throws.
 
 /**
- * Pawl's error codes, and `NETWORK_ERROR` for everything that is no answer of Pawl: no connection, a
- * time limit, a proxy's error page.
+ * Pawl's error codes; `NETWORK_ERROR` for everything that is no answer of Pawl: no connection, a time limit, a
+ * redirect, a proxy's error page; and `CLIENT_CLOSED` after `close()`.
  */
 export type PawlErrorCode =
   | "NETWORK_ERROR"
@@ -16,6 +16,7 @@ export type PawlErrorCode =
   | "BAD_USER_INPUT"
   | "BAD_REQUEST"
   | "CROSS_ORIGIN_REQUEST"
+  | "CLIENT_CLOSED"
   | (string & {});
 
 export interface PawlErrorDetails {
@@ -29,18 +30,18 @@ export interface PawlErrorDetails {
 
 /** A request that came to no result. It says nothing about the session: that is what `state` is for. */
 export class PawlError extends Error {
+  declare readonly code: PawlErrorCode;
   declare readonly reason: string | undefined;
   declare readonly retryAfter: number | undefined;
   declare readonly field: string | undefined;
 
   constructor(
-    readonly code: PawlErrorCode,
+    code: PawlErrorCode,
     message?: string,
     details?: PawlErrorDetails,
   ) {
     super(message || code);
-    this.name = "PawlError";
-    Object.assign(this, details);
+    Object.assign(this, details, { name: "PawlError", code });
   }
 }
 

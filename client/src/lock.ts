@@ -16,15 +16,14 @@ export type Lock = <T>(work: (waited: boolean) => Promise<T>) => Promise<T>;
  * Another tab is waited for `limit` milliseconds at most. Taking turns saves requests and keeps answers in
  * order, but no session depends on it: a tab that hangs holds nobody up for good.
  */
-export function createLock(locks: Locks | null | undefined, name: string, limit: number): Lock {
+export function createLock(locks: Locks | null | undefined | false, name: string, limit: number): Lock {
   let queue: Promise<unknown> = Promise.resolve();
 
   async function acrossTabs<T>(work: (waited: boolean) => Promise<T>): Promise<T> {
     let begun: Promise<T> | undefined;
     try {
-      for (const way of [{ ifAvailable: true }, { signal: AbortSignal.timeout(limit) }]) {
-        if (!begun) await locks!.request(name, way, async (lock) => lock && (begun = work(!way.ifAvailable)));
-      }
+      await (locks as Locks).request(name, { ifAvailable: true }, async (lock) => lock && (begun = work(false)));
+      if (!begun) await (locks as Locks).request(name, { signal: AbortSignal.timeout(limit) }, () => (begun = work(true)));
     } catch {
       // No locks here, or another tab took too long; or `work` failed, which its own promise tells.
     }

@@ -6,8 +6,10 @@ import type { SignedOutReason } from "./contract.js";
 export interface Grant {
   sessionId: string;
   token: string;
-  /** Seconds. */
+  /** Seconds, from `at` on. */
   expiresIn: number;
+  /** When it was asked for, by the wall clock: an answer, or this news of it, waits for as long as a tab is frozen. */
+  at: number;
   /** Whether the refresh token was replaced. */
   rotated?: boolean | undefined;
   /** The session of the same user that this one follows. */

@@ -19,43 +19,49 @@ export interface Vault {
   attempt(): Promise<string>;
   /** Nothing for a COOKIE client. */
   refreshToken(): Promise<Token>;
-  /** Nothing for a COOKIE client. */
   deviceToken(): Promise<Token>;
   /** A session began. Whatever waited for an answer has lost its session. */
   begin(kept: Kept): Promise<void>;
   /** `sent` was answered: with `next`, or with its end. Without an attempt, any that waits is dropped. */
-  settle(attempt: string | undefined, sent: Token, next?: Token): Promise<void>;
+  settle(attempt?: string, sent?: Token, next?: Token): Promise<void>;
 }
-
-/** 160 bits as about 50 digits and dashes. */
-const random = (): string => crypto.getRandomValues(new Uint32Array(5)).join("-");
 
 export function createVault(storage: Storage, name: string, body: boolean): Vault {
   const tokenKey = name + ".refresh";
   const deviceKey = name + ".device";
   const attemptKey = name + ".attempt";
-  let own: string | undefined;
+  /** What the storage did not keep. */
+  let ownAttempt: string | undefined;
+  let ownToken: Token;
 
   const vault: Vault = {
     async attempt() {
-      own = (await storage.get(attemptKey)) || own || random();
-      await storage.set(attemptKey, own);
+      // A new one has 160 bits, as about 50 digits and dashes.
+      ownAttempt = (await storage.get(attemptKey)) || ownAttempt || crypto.getRandomValues(new Uint32Array(5)).join("-");
+      await storage.set(attemptKey, ownAttempt);
       // A tab that wrote at the same moment may have won: all use what is stored.
-      return (own = (await storage.get(attemptKey)) || own);
+      return (ownAttempt = (await storage.get(attemptKey)) || ownAttempt);
     },
-    refreshToken: async () => (body ? storage.get(tokenKey) : null),
-    deviceToken: async () => (body ? storage.get(deviceKey) : null),
+    refreshToken: async () => (body ? ownToken || storage.get(tokenKey) : null),
+    deviceToken: async () => storage.get(deviceKey),
     async begin({ refreshToken, deviceToken }) {
-      if (refreshToken) await storage.set(tokenKey, refreshToken);
-      if (deviceToken) await storage.set(deviceKey, deviceToken);
-      await vault.settle(undefined, null);
+      ownToken = refreshToken;
+      try {
+        if (refreshToken) await storage.set(tokenKey, refreshToken);
+        ownToken = null;
+        if (deviceToken) await storage.set(deviceKey, deviceToken);
+        await vault.settle();
+      } catch {
+        // The session has begun all the same. The next refresh stores its own token, or tells why not.
+      }
     },
     async settle(attempt, sent, next) {
       // Somebody may have signed in anew meanwhile: that token stays.
-      if (sent && (await storage.get(tokenKey)) === sent) {
+      if (sent && (await vault.refreshToken()) === sent) {
         await (next ? storage.set(tokenKey, next) : storage.remove(tokenKey));
+        ownToken = null;
       }
-      own = undefined;
+      ownAttempt = undefined;
       if (!attempt || (await storage.get(attemptKey)) === attempt) await storage.remove(attemptKey);
     },
   };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { Observable } from "@apollo/client/utilities";
 import type { PawlClient } from "../src/index.js";
 import { PawlLink } from "../src/apollo.js";
 import { requestTests } from "./requests.js";
@@ -15,7 +16,6 @@ const apollo = (pawl: PawlClient, fetch: typeof globalThis.fetch) =>
   });
 
 const ME = gql`query Me { me { id } }`;
-const CHANGE = gql`mutation Change { me { id } }`;
 
 /** Error messages of all kinds in one, as the shared tests look for them. */
 const told = (error: any): never => {
@@ -25,11 +25,11 @@ const told = (error: any): never => {
 
 requestTests("apollo", (pawl, fetch) => {
   const client = apollo(pawl, fetch);
-  return (mutation) =>
-    (mutation ? client.mutate<any>({ mutation: CHANGE }) : client.query<any>({ query: ME })).then(
-      ({ data }) => data?.me.id,
-      told,
-    );
+  return (document = "query Me { me { id } }") =>
+    (/^mutation/.test(document)
+      ? client.mutate<any>({ mutation: gql(document) })
+      : client.query<any>({ query: gql(document) })
+    ).then(({ data }) => data?.me?.id, told);
 });
 
 test("apollo: headers of the operation stay", async () => {
@@ -58,4 +58,90 @@ test("apollo: an operation that nobody waits for is not sent, and not repeated",
   subscription.unsubscribe();
   await world.clock.advance(100);
   assert.equal(world.server.count("me"), 1);
+});
+
+test("apollo: a context.uri takes no token to a foreign origin", async () => {
+  const world = new World();
+  const [pawl] = await world.signedIn(1);
+  const token = `Bearer ${await pawl!.getAccessToken()}`;
+  const seen: [string, string | null][] = [];
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    seen.push([String(input), new Headers(init?.headers).get("authorization")]);
+    return Response.json({ data: { me: { __typename: "User", id: "u1" } } });
+  };
+  const client = new ApolloClient({
+    link: new PawlLink(pawl!, { origins: ["https://api.test"] }).concat(
+      new HttpLink({ uri: "https://configured.test/graphql", fetch }),
+    ),
+    cache: new InMemoryCache(),
+  });
+  const cases: [string, string | null][] = [
+    ["https://evil.test/graphql", null],
+    ["https://pawl.test.evil.test/graphql", null],
+    ["https://pawl.test@evil.test/", null],
+    ["//evil.test/graphql", null],
+    ["https://api.test/graphql", token],
+    ["https://pawl.test/other", token],
+  ];
+  const send = (uri?: string) =>
+    world.clock.until(client.query({ query: ME, fetchPolicy: "no-cache", context: { uri } }));
+  for (const [uri] of cases) await send(uri);
+  await send();
+  assert.deepEqual(seen, [...cases, ["https://configured.test/graphql", token]]);
+});
+
+test("apollo: an operation with an authorization of its own is left alone", async () => {
+  const world = new World();
+  const [pawl] = await world.signedIn(1);
+  let seen: string | null = "";
+  const client = apollo(pawl!, (input, init) => {
+    seen = new Headers(init?.headers).get("authorization");
+    return world.fetch(input, init);
+  });
+  const context = { headers: { Authorization: "Basic abc" } };
+  await assert.rejects(world.clock.until(client.query({ query: ME, context })));
+  assert.equal(seen, "Basic abc");
+  assert.equal(world.server.log.length, 1);
+});
+
+test("apollo: an operation that is sent again after the sign-out has no token any more", async () => {
+  const world = new World();
+  const [pawl] = await world.signedIn(1);
+  const seen: (string | undefined)[] = [];
+  const twice = new ApolloLink(
+    (operation, forward) =>
+      new Observable((observer) => {
+        forward(operation).subscribe({
+          complete: () => void world.clock.until(pawl!.logout()).then(() => forward(operation).subscribe(observer)),
+        });
+      }),
+  );
+  const terminal = new ApolloLink((operation) => {
+    seen.push(operation.getContext().headers?.authorization);
+    return new Observable((observer) => {
+      observer.next({ data: { me: null } });
+      observer.complete();
+    });
+  });
+  const client = new ApolloClient({ link: ApolloLink.from([twice, new PawlLink(pawl!), terminal]), cache: new InMemoryCache() });
+  await world.clock.until(client.query({ query: ME, fetchPolicy: "no-cache" }));
+  assert.match(seen[0]!, /^Bearer access-s1/);
+  assert.deepEqual(seen.slice(1), [undefined]);
+});
+
+test("apollo: a subscription is not begun again", async () => {
+  const world = new World();
+  const [pawl] = await world.signedIn(1);
+  let begun = 0;
+  const terminal = new ApolloLink(() => {
+    begun++;
+    return new Observable((observer) => {
+      observer.next({ data: null, errors: [{ message: "no", extensions: { code: "UNAUTHENTICATED" } }] } as any);
+      observer.complete();
+    });
+  });
+  const client = new ApolloClient({ link: new PawlLink(pawl!).concat(terminal), cache: new InMemoryCache() });
+  client.subscribe({ query: gql`subscription { tick }` }).subscribe({ next() {}, error() {} });
+  await world.clock.advance(100);
+  assert.equal(begun, 1);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { PawlClient } from "../src/index.js";
 import { tabStorage } from "../src/storage.js";
 import { createVault } from "../src/vault.js";
 import { EXPIRY, FakeStorage, person, World } from "./world.js";
@@ -101,7 +102,77 @@ test("a COOKIE session's tokens are in no storage, whatever happens", async () =
   for (const write of spied) assert.match(write, /^pawl\.attempt=[\d-]+$/);
 });
 
-test("localStorage is the default in browsers; without it the attempt is kept in memory", async (t) => {
+test("an attempt that was used already is replaced, stored and sent once more", async () => {
+  const world = new World();
+  const [one, two] = await world.signedIn(2, { locks: null, channel: null, patience: 1 });
+  await world.clock.until(one!.refresh());
+  const used = world.server.log[0]!.input.attemptId;
+  await world.clock.advance(20_000);
+  world.storage.values.set("pawl.attempt", used);
+  world.server.log.length = 0;
+  world.server.onRequest = ({ input }) => assert.equal(world.storage.values.get("pawl.attempt"), input.attemptId);
+  assert.equal((await world.clock.until(two!.refresh())).status, "signed-in");
+  const ids = world.server.log.map(({ input }) => input.attemptId);
+  assert.equal(ids.length, 2);
+  assert.equal(ids[0], used);
+  assert.notEqual(ids[1], used);
+  assert.equal(world.storage.values.size, 0);
+});
+
+test("a tab whose attempt was settled by another goes on with a new one", async () => {
+  const world = new World();
+  const [one, two] = await world.signedIn(2, { locks: null, channel: null, patience: 1 });
+  world.server.faults.push("refuse");
+  await assert.rejects(world.clock.until(two!.refresh()), { code: "NETWORK_ERROR" });
+  await world.clock.until(one!.refresh());
+  await world.clock.advance(20_000);
+  assert.equal((await world.clock.until(two!.refresh())).status, "signed-in");
+  assert.equal((await world.clock.until(one!.refresh())).status, "signed-in");
+});
+
+test("what somebody else put into the place of an attempt is replaced", async () => {
+  const world = new World();
+  const app = world.app();
+  await world.clock.until(app.login(person));
+  world.storage.values.set("pawl.attempt", "x");
+  assert.equal((await world.clock.until(app.refresh())).status, "signed-in");
+  assert.equal(world.storage.values.get("pawl.refresh"), "s1.2");
+});
+
+test("attempts that are refused again and again are told, not repeated, and end nothing", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  const extensions = { code: "BAD_USER_INPUT", field: "attemptId" };
+  const refused = { body: { data: { result: null }, errors: [{ message: "used", extensions }] } };
+  world.server.faults.push(refused, refused, refused);
+  await assert.rejects(world.clock.until(tab!.refresh()), { code: "BAD_USER_INPUT", field: "attemptId" });
+  assert.equal(world.server.log.length, 2);
+  assert.equal(tab!.state.status, "signed-in");
+  world.server.faults.length = 0;
+  assert.equal((await world.clock.until(tab!.refresh())).status, "signed-in");
+});
+
+test("every refresh has an attempt", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  const app = world.app();
+  const requests = async (client: PawlClient) => {
+    await world.clock.until(client.refresh());
+    world.clock.skip(EXPIRY);
+    await world.clock.until(client.getAccessToken());
+    await world.clock.until(client.getAccessToken({ rejected: (await client.getAccessToken())! }));
+    await world.clock.until(client.changePassword({ currentPassword: "correct", newPassword: "correct horse battery" }));
+    await world.clock.until(client.logout());
+  };
+  await requests(tab!);
+  await world.clock.until(app.login(person));
+  await requests(app);
+  const refreshes = world.server.log.filter(({ field }) => field === "refreshToken");
+  assert.ok(refreshes.length >= 8, `got ${refreshes.length}`);
+  for (const { input } of refreshes) assert.match(input.attemptId, /^[\d-]{22,64}$/);
+});
+
+test("localStorage keeps the attempt of a window; where it is refused, the memory does", async (t) => {
   const values = new Map<string, string>();
   const localStorage = {
     getItem: (key: string) => values.get(key) ?? null,

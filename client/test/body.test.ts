@@ -51,6 +51,55 @@ test("a storage that fails to keep the new token keeps the attempt, and the next
   assert.equal(world.storage.values.get("pawl.refresh"), "s1.2");
 });
 
+/** A storage that takes nothing any more. */
+function breakStorage(world: World): () => void {
+  const { set, remove } = world.storage;
+  world.storage.set = world.storage.remove = async () => {
+    throw new Error("disk full");
+  };
+  return () => Object.assign(world.storage, { set, remove });
+}
+
+test("a sign-in and a new password that cannot be stored have happened all the same", async () => {
+  const world = new World();
+  const app = world.app();
+  const mend = breakStorage(world);
+  assert.equal((await world.clock.until(app.login(person))).__typename, "LoginPayload");
+  assert.equal(app.state.sessionId, "s1");
+  assert.ok(await app.getAccessToken());
+  mend();
+  assert.equal((await world.clock.until(app.refresh())).status, "signed-in");
+  await world.clock.advance(20_000);
+  const password = { currentPassword: "correct", newPassword: "correct horse battery" };
+  world.server.onRequest = ({ field }) => field === "changePassword" && void breakStorage(world);
+  assert.equal((await world.clock.until(app.changePassword(password))).__typename, "ChangePasswordPayload");
+  assert.equal(app.state.sessionId, "s2");
+  await assert.rejects(world.clock.until(app.refresh()), { message: "disk full" });
+  assert.equal(app.state.status, "signed-in");
+});
+
+test("a session that could not be stored goes on when the storage does", async () => {
+  const world = new World();
+  const app = world.app();
+  const mend = breakStorage(world);
+  await world.clock.until(app.login(person));
+  mend();
+  await world.clock.advance(20_000);
+  world.clock.skip(EXPIRY);
+  assert.ok(await world.clock.until(app.getAccessToken()));
+  assert.equal(world.storage.values.get("pawl.refresh"), "s1.2");
+  assert.equal((await world.clock.until(world.app().refresh())).status, "signed-in");
+});
+
+test("a sign-out that cannot be stored has happened all the same", async () => {
+  const world = new World();
+  const app = world.app();
+  await world.clock.until(app.login(person));
+  breakStorage(world);
+  assert.deepEqual(await world.clock.until(app.logout()), { sessionId: "s1" });
+  assert.deepEqual(app.state, { status: "signed-out", reason: "LOGOUT" });
+});
+
 test("a killed app repeats the attempt that had no answer", async () => {
   const world = new World();
   const app = world.app({ patience: 1 });

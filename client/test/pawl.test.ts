@@ -69,7 +69,7 @@ test("pawl: an app signs in, refreshes, loses an answer, restarts and signs out"
 
 test("pawl: tabs of a browser share a session, and notice when it is another", options, async () => {
   const { fetch, jar } = browserFetch();
-  const clock = { now: () => performance.now(), after: (_: number, work: () => void) => (setTimeout(work, 1), () => {}) };
+  const clock = { now: () => performance.now(), wall: Date.now, after: (_: number, work: () => void) => (setTimeout(work, 1), () => {}) };
   const [locks, hub] = [new FakeLocks(), new FakeHub(clock)];
   const tab = () => createClient({ url, fetch, storage: memoryStorage(), locks, channel: hub.join() });
   const [one, two] = [tab(), tab()];

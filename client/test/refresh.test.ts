@@ -68,28 +68,72 @@ test("a short-lived token is renewed in the last fifth of its life", async () =>
   }
 });
 
-test("the wall clock decides nothing", async (t) => {
+test("a wall clock that is set costs a refresh at most", async () => {
   const world = new World();
-  const tab = world.tab();
-  await world.clock.until(tab.login(person));
-  t.mock.method(Date, "now", () => 9e15);
-  await tab.getAccessToken();
-  await world.clock.advance(100);
-  assert.equal(world.server.count("refreshToken"), 0);
+  const [tab] = await world.signedIn(1);
+  const token = await tab!.getAccessToken();
+  world.clock.sleep(-3_600_000);
+  assert.equal(await tab!.getAccessToken(), token);
+  assert.equal(world.server.count("refreshToken"), 0, "set back");
+  world.clock.skip(EXPIRY);
+  assert.notEqual(await world.clock.until(tab!.getAccessToken()), token, "the other clock counts as well");
+  world.clock.sleep(86_400_000);
+  for (let i = 0; i < 3; i++) assert.ok(await world.clock.until(tab!.getAccessToken()));
+  assert.equal(world.server.count("refreshToken"), 2);
 });
 
-test("without a clock of its own the client measures with performance.now", async (t) => {
+test("a tab that was frozen hands out no token that died meanwhile", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  const old = await tab!.getAccessToken();
+  world.clock.sleep(EXPIRY);
+  assert.equal(tab!.expiresIn(), 0);
+  assert.notEqual(await world.clock.until(tab!.getAccessToken()), old);
+  assert.equal(world.server.count("refreshToken"), 1);
+});
+
+test("a tab that is frozen while its refresh is answered asks again", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  world.clock.skip(EXPIRY);
+  let first = true;
+  world.server.onRequest = () => {
+    if (first) world.clock.sleep(3_600_000);
+    first = false;
+  };
+  assert.equal(await world.clock.until(tab!.getAccessToken()), "access-s1-3");
+  assert.equal(world.server.count("refreshToken"), 2);
+});
+
+test("news that waited until the tab woke are as old as they are", async () => {
+  const world = new World();
+  const [one, two] = await world.signedIn(2);
+  await world.clock.until(one!.refresh());
+  const stale = await one!.getAccessToken();
+  world.clock.sleep(EXPIRY);
+  await world.clock.advance(10);
+  assert.equal(two!.expiresIn(), 0);
+  const token = await world.clock.until(two!.getAccessToken());
+  assert.ok(token && token !== stale);
+  assert.equal(world.server.count("refreshToken"), 2);
+});
+
+test("without a clock of its own the client measures with performance.now and Date.now", async (t) => {
   const world = new World();
   let now = 5000;
+  let wall = 1_700_000_000_000;
   t.mock.method(performance, "now", () => now);
+  t.mock.method(Date, "now", () => wall);
   const { fetch, storage } = world;
   const client = createClient({ url: "https://pawl.test/graphql", fetch, storage, locks: null, channel: null });
   await world.clock.until(client.login(person));
   now += 400_000;
   assert.equal(Math.round(client.expiresIn()), 500);
+  wall += 600_000;
+  assert.equal(Math.round(client.expiresIn()), 300);
 });
 
-test("after a sleep in which the clock stood still the server's refusal counts", async () => {
+test("after a sleep in which both clocks stood still the server's refusal counts", async () => {
   const world = new World();
   const [tab] = await world.signedIn(1);
   const old = await tab!.getAccessToken();

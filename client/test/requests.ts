@@ -5,8 +5,40 @@ import test from "node:test";
 import type { PawlClient } from "../src/index.js";
 import { person, World } from "./world.js";
 
-/** Sends `query { me { id } }`, or the mutation, and answers with the user's id; fails where the sender fails. */
-export type Ask = (mutation?: boolean) => Promise<string | undefined>;
+/** Sends the document, `{ me { id } }` without one, and answers with the user's id; fails where the sender fails. */
+export type Ask = (document?: string) => Promise<string | undefined>;
+
+const refusal = (...path: (string | number)[]) => ({
+  message: "no",
+  ...(path.length && { path }),
+  extensions: { code: "UNAUTHENTICATED" },
+});
+
+/** An answer, the document that it is for, and whether the request may be repeated. */
+type Case = [name: string, document: string, answer: object, repeated: boolean, repeatedAfter401?: boolean];
+
+const cases: Case[] = [
+  ["a mutation with one field", "mutation M { pay }", { data: { pay: null }, errors: [refusal("pay")] }, true],
+  ["one whose error has no path", "mutation M { pay }", { data: { pay: null }, errors: [refusal()] }, true],
+  ["one that was refused as a whole", "mutation M { pay }", { errors: [refusal()] }, true],
+  ["one whose data is null", "mutation M { pay }", { data: null, errors: [refusal("pay")] }, true],
+  ["one that was refused inside of its field", "mutation M { pay { id } }", { data: { pay: null }, errors: [refusal("pay", "id")] }, false],
+  ["one that has a value", "mutation M { pay { id } }", { data: { pay: { id: null } }, errors: [refusal("pay", "id")] }, false],
+  ["one that has a value and an error", "mutation M { pay }", { data: { pay: 1 }, errors: [refusal("pay")] }, false],
+  ["one with an alias", "mutation M { mine: pay }", { data: { mine: null }, errors: [refusal("mine")] }, true],
+  ["two fields, one refused", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note")] }, false],
+  ["two fields, both refused", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note"), refusal("pay")] }, true],
+  ["two fields, one refused twice", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note"), refusal("note")] }, false],
+  ["two fields, one failed otherwise", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal("note"), { message: "late", path: ["pay"] }] }, false],
+  ["two fields, no paths", "mutation M { pay note }", { data: { pay: null, note: null }, errors: [refusal(), refusal()] }, false],
+  ["two fields, refused as a whole", "mutation M { pay note }", { errors: [refusal()] }, false, true],
+  ["two fields, the second nulls all", "mutation M { pay note }", { data: null, errors: [refusal("note")] }, false],
+  ["two aliases of one field", "mutation M { a: pay b: pay }", { data: { a: null, b: null }, errors: [refusal("b")] }, false],
+  ["one field and a fragment", "mutation M { note ...Rest } fragment Rest on Mutation { pay }", { data: { note: null, pay: null }, errors: [refusal("note")] }, false],
+  ["one field, in a fragment", "mutation M { ...Rest } fragment Rest on Mutation { pay }", { data: { pay: null }, errors: [refusal("pay")] }, true],
+  ["a field that may have been skipped", "mutation M { note pay @skip(if: true) }", { data: { note: null }, errors: [refusal("note")] }, false],
+  ["a query of which a part was answered", "query Q { me { id } other }", { data: { me: { id: "half" }, other: null }, errors: [refusal("other")] }, true],
+];
 
 export function requestTests(name: string, connect: (pawl: PawlClient, fetch: typeof globalThis.fetch) => Ask): void {
   async function signedIn() {
@@ -100,15 +132,25 @@ export function requestTests(name: string, connect: (pawl: PawlClient, fetch: ty
   test(`${name}: a mutation that was refused is repeated, one that did something is not`, async () => {
     const { world, ask } = await signedIn();
     world.server.expire();
-    assert.equal(await world.clock.until(ask(true)), "u1");
+    assert.equal(await world.clock.until(ask("mutation Change { me { id } }")), "u1");
     const errors = [{ message: "half of it", extensions: { code: "UNAUTHENTICATED" } }];
     world.server.log.length = 0;
     world.server.faults.push({ body: { data: { me: { id: "u1" }, other: null }, errors } });
-    await assert.rejects(world.clock.until(ask(true)), /half of it/);
+    await assert.rejects(world.clock.until(ask("mutation Change { me { id } other }")), /half of it/);
     assert.equal(world.server.log.length, 1);
-    world.server.faults.push({ body: { data: { me: { id: "half" }, other: null }, errors } });
-    assert.equal(await world.clock.until(ask()), "u1", "a query is repeated all the same");
   });
+
+  for (const [what, document, body, on200, on401 = on200] of cases) {
+    for (const [status, repeated] of [[200, on200], [401, on401]] as const) {
+      test(`${name}: ${what}, answered with ${status}: ${repeated ? "repeated" : "not repeated"}`, async () => {
+        const { world, ask } = await signedIn();
+        world.server.faults.push({ status, body });
+        await world.clock.until(ask(document).catch(() => {}));
+        assert.equal(world.server.count("me"), repeated ? 2 : 1);
+        assert.equal(world.server.count("refreshToken"), repeated ? 1 : 0);
+      });
+    }
+  }
 
   test(`${name}: other errors are handed on`, async () => {
     const { world, ask } = await signedIn();

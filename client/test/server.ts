@@ -167,10 +167,13 @@ export class FakeServer {
     if (!session) return failure("REFRESH_TOKEN_INVALID", { reason: "MALFORMED" });
     if (input.sessionId && input.sessionId !== session.id) return failure("SESSION_CHANGED");
     if (session.over) return failure("REFRESH_TOKEN_INVALID", { reason: "REVOKED" });
+    if (!/^[\w.~-]{22,64}$/.test(input.attemptId)) return failure("BAD_USER_INPUT", { field: "attemptId" });
     const generation = Number(sent.split(".")[1]);
     const young = this.clock.now() - session.turnedAt <= GRACE;
     let rotated = false;
     if (generation === session.generation) {
+      // The rotation that it belongs to is settled: its successor has come back.
+      if (!young && input.attemptId === session.attempt) return failure("BAD_USER_INPUT", { field: "attemptId" });
       if (!young) {
         session.generation++;
         session.turnedAt = this.clock.now();

@@ -142,7 +142,7 @@ test("news that are late, or of nobody, change nothing", async () => {
   const [one] = await world.signedIn(1);
   const unknown = world.tab({ channel: world.hub.join() });
   const other = world.hub.join();
-  const token = (sessionId: string) => ({ sessionId, token: "x", expiresIn: 900, rotated: false });
+  const token = (sessionId: string) => ({ sessionId, token: "x", expiresIn: 900, at: world.clock.wall(), rotated: false });
   const tell = async (news: object) => {
     other.postMessage(news);
     await world.clock.advance(10);
@@ -245,6 +245,72 @@ test("a closed client hears nothing any more", async () => {
   assert.equal(two!.state.status, "signed-in");
 });
 
+test("a closed client says so, and sends nothing", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  const app = world.app({ channel: world.hub.join() });
+  for (const client of [tab!, app, world.tab({ locks: null, channel: null })]) {
+    client.close();
+    client.close();
+    const closed = { name: "PawlError", code: "CLIENT_CLOSED" };
+    const password = { currentPassword: "correct", newPassword: "correct horse battery" };
+    await assert.rejects(world.clock.until(client.login(person)), closed);
+    await assert.rejects(world.clock.until(client.logout()), closed);
+    if (client === app) continue; // It has no token, so nothing is asked.
+    await assert.rejects(world.clock.until(client.getAccessToken()), closed);
+    await assert.rejects(world.clock.until(client.refresh()), closed);
+    await assert.rejects(world.clock.until(client.changePassword(password)), closed);
+  }
+  assert.equal(await world.clock.until(app.getAccessToken()), null);
+  assert.equal(world.server.log.length, 0);
+});
+
+test("what is under way when a client is closed comes to its end, and the other tabs hear of it", async () => {
+  const world = new World();
+  const [one, two] = await world.signedIn(2);
+  const refreshed = one!.refresh();
+  await world.clock.advance(5);
+  const signedOut = two!.logout();
+  two!.close();
+  one!.close();
+  assert.equal((await world.clock.until(refreshed)).status, "signed-in");
+  await assert.rejects(world.clock.until(signedOut), { code: "CLIENT_CLOSED" });
+  const third = world.tab();
+  await world.clock.until(third.refresh());
+  const left = third.logout();
+  await world.clock.advance(5);
+  third.close();
+  const fourth = world.tab({ sessionId: "s1" });
+  assert.deepEqual(await world.clock.until(left), { sessionId: "s1" });
+  await world.clock.advance(10);
+  assert.deepEqual(fourth.state, { status: "signed-out", reason: "LOGOUT" });
+});
+
+test("a refresh that waits for better times is given up with its client", async () => {
+  const world = new World();
+  const [tab] = await world.signedIn(1);
+  world.clock.skip(EXPIRY);
+  world.server.faults.push("refuse");
+  const wanted = tab!.getAccessToken();
+  await world.clock.advance(100);
+  tab!.close();
+  await assert.rejects(world.clock.until(wanted), { code: "CLIENT_CLOSED" });
+  assert.equal(world.server.log.length, 1);
+});
+
+test("a channel that fails takes nothing from what has happened", async () => {
+  const world = new World();
+  const channel = world.hub.join();
+  const tab = world.tab({ channel });
+  channel.close();
+  assert.equal((await world.clock.until(tab.login(person))).__typename, "LoginPayload");
+  assert.equal((await world.clock.until(tab.refresh())).status, "signed-in");
+  assert.deepEqual(await world.clock.until(tab.logout()), { sessionId: "s1" });
+});
+
+/** What tells a window from a server. */
+const document = { defaultView: globalThis };
+
 /** Sets globals for one test. */
 function pretend(t: TestContext, globals: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(globals)) {
@@ -272,7 +338,7 @@ test("in a browser its locks and channels are used without being asked for", asy
     names.push(name);
     return world.hub.join();
   }
-  pretend(t, { location: { origin: "https://app.test" }, navigator: { locks: { request: locks } }, BroadcastChannel });
+  pretend(t, { document, navigator: { locks: { request: locks } }, BroadcastChannel });
   const [one, two] = [createClient(plain(world)), createClient(plain(world))];
   await world.clock.until(one.login(person));
   await world.clock.advance(10);
@@ -283,17 +349,50 @@ test("in a browser its locks and channels are used without being asked for", asy
 
 test("a browser that has neither will do", async (t) => {
   const world = new World();
-  pretend(t, { location: { origin: "https://app.test" }, navigator: {}, BroadcastChannel: undefined });
+  pretend(t, { document, navigator: {}, BroadcastChannel: undefined });
   const tab = createClient(plain(world));
   await world.clock.until(tab.login(person));
   world.clock.skip(EXPIRY);
   assert.ok(await world.clock.until(tab.getAccessToken()));
 });
 
-test("on a server nothing is shared between the clients of a process", async (t) => {
-  const world = new World();
-  pretend(t, { BroadcastChannel: () => assert.fail("a channel was opened") });
-  const [one, two] = [createClient(plain(world)), createClient(plain(world))];
-  await world.clock.until(one.login(person));
-  assert.equal(two.state.status, "unknown");
-});
+/** A server that has all that a window has, but is none. */
+const servers: [string, Record<string, unknown>][] = [
+  ["Node", {}],
+  ["Deno", { location: { origin: "https://app.test", href: "https://app.test/" } }],
+  ["a server with a document to render into", { document: { defaultView: {} }, window: {} }],
+];
+
+for (const [server, globals] of servers) {
+  test(`on ${server} nothing is shared between the clients of a process`, async (t) => {
+    const fail = () => assert.fail("something was shared");
+    const kept = new Map<string, string>();
+    pretend(t, {
+      ...globals,
+      BroadcastChannel: fail,
+      navigator: { locks: { request: fail } },
+      localStorage: {
+        getItem: (key: string) => kept.get(key),
+        setItem: (key: string, value: string) => kept.set(key, value),
+        removeItem: (key: string) => kept.delete(key),
+      },
+    });
+    const worlds = [new World(), new World()];
+    const clients = worlds.map(({ fetch, clock }) => createClient({ url: "https://pawl.test/graphql", fetch, clock, patience: 1 }));
+    await worlds[0]!.clock.until(clients[0]!.login(person));
+    assert.equal(clients[1]!.state.status, "unknown");
+    await worlds[1]!.clock.until(clients[1]!.login(person));
+    for (const [i, world] of worlds.entries()) {
+      world.clock.skip(20_000);
+      world.server.faults.push("lose");
+      await assert.rejects(world.clock.until(clients[i]!.refresh()));
+    }
+    for (const [i, world] of worlds.entries()) {
+      world.clock.skip(2_000);
+      assert.equal((await world.clock.until(clients[i]!.refresh())).status, "signed-in");
+    }
+    const ids = worlds.map(({ server }) => server.log.flatMap(({ input }) => input.attemptId ?? []));
+    assert.equal(new Set(ids[0]).size, 1);
+    assert.equal(new Set(ids.flat()).size, 2);
+  });
+}

@@ -5,9 +5,12 @@ import { FakeServer } from "./server.js";
 
 export class FakeClock implements Clock {
   #now = 1000;
+  #wallAhead = 1_700_000_000_000;
   #timers: { at: number; work: () => void }[] = [];
 
   now = (): number => this.#now;
+
+  wall = (): number => this.#now + this.#wallAhead;
 
   after = (ms: number, work: () => void): (() => void) => {
     const timer = { at: this.#now + Math.max(0, ms), work };
@@ -20,6 +23,11 @@ export class FakeClock implements Clock {
   /** Time passes that nothing notices: no timer fires by itself. */
   skip(ms: number): void {
     this.#now += ms;
+  }
+
+  /** The wall clock goes on alone, as while a laptop sleeps; or is set, back with a negative number. */
+  sleep(ms: number): void {
+    this.#wallAhead += ms;
   }
 
   /** Lets `ms` milliseconds pass, with all that happens meanwhile. */
@@ -113,10 +121,11 @@ export class FakeHub {
     const channel: Channel = {
       onmessage: null,
       postMessage: (message) => {
+        if (!this.#members.has(channel)) throw new DOMException("the channel is closed", "InvalidStateError");
         const data = structuredClone(message);
         this.messages.push(data);
         for (const other of this.#members) {
-          if (other !== channel) this.clock.after(1, () => other.onmessage?.({ data }));
+          if (other !== channel) this.clock.after(1, () => this.#members.has(other) && other.onmessage?.({ data }));
         }
       },
       close: () => void this.#members.delete(channel),

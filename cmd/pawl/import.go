@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/audit"
+	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
@@ -46,6 +47,9 @@ func (c *userImportCmd) Run(std streams) error {
 	}
 	return storeFlags{DatabaseURL: c.DatabaseURL}.operate(std, func(ctx context.Context, op *operator) error {
 		if err := c.add(ctx, op.db, accounts, &result); err != nil {
+			if database.Dialect(op.db) == database.PostgreSQL && !replied(err) { // the answer may be what was lost
+				return fmt.Errorf("all of the file was imported or nothing, and which is not known; import it again, what is there is skipped: %w", databaseError(err))
+			}
 			return fmt.Errorf("nothing was imported: %w", databaseError(err))
 		}
 		if !c.DryRun && result.Added > 0 {

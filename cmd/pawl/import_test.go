@@ -20,6 +20,7 @@ import (
 	pawl "github.com/pawlauth/pawl/cmd/pawl"
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/database/databasetest"
+	"github.com/pawlauth/pawl/internal/faultproxy"
 	"github.com/pawlauth/pawl/internal/user"
 )
 
@@ -221,6 +222,27 @@ func TestImportIsWhole(t *testing.T) {
 				t.Errorf("after that: got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestImportWhoseAnswerIsLost: what was imported is not said to be missing.
+func TestImportWhoseAnswerIsLost(t *testing.T) {
+	place := databasetest.PostgresURL(t)
+	proxy := faultproxy.New(t, host(t, place))
+	dir, env := t.TempDir(), map[string]string{"PAWL_DATABASE_URL": place}
+	operate(t, dir, env, "", "migrate", "up")
+	file := filepath.Join(dir, "accounts.csv")
+	if err := os.WriteFile(file, []byte("a@example.com,"+bcryptHash+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env["PAWL_DATABASE_URL"] = proxy.Through(place)
+	proxy.Swallow(1, "COMMIT", true)
+	code, log := start(t, dir, list(env), "user", "import", file).end()
+	if code != 1 || !strings.HasPrefix(log, "pawl: all of the file was imported or nothing, and which is not known") || proxy.Left() != 0 {
+		t.Errorf("got exit %d and %q, want 1, and that nobody knows", code, log)
+	}
+	if got, want := operate(t, dir, env, "", "user", "import", file), "added: 0; skipped, because the email has an account already: 1\n"; got != want {
+		t.Errorf("again: got %q, want %q", got, want)
 	}
 }
 

@@ -53,7 +53,7 @@ func rotateKeys(dir string, kind keyKind, alg token.Algorithm, lead time.Duratio
 	}
 	r.removed, err = removeGone(dir, set.of(kind), now)
 	if err != nil {
-		return r, err
+		return r, fmt.Errorf("%s is published, but a key that is over stays: %w", file, err)
 	}
 	// As every server will read it.
 	if set, err = keysAt(dir, now); err != nil {
@@ -157,6 +157,9 @@ func revokeKey(dir, id string, now time.Time) (withdrawal, error) {
 		}
 	}
 	if err := placeMark(dir, markName(markRevoked, k.kind, id, at)); err != nil {
+		if r.made != "" {
+			err = fmt.Errorf("%s takes the key's place, but the key is not revoked yet; do it again: %w", r.made, err)
+		}
 		return r, err
 	}
 	syncFolder(dir)

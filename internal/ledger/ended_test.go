@@ -49,7 +49,7 @@ func TestEnded(t *testing.T) {
 		}
 		for i, s := range []session.State{onTime, late} {
 			want := ledger.Revocation{
-				End:    session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonReuse},
+				End:    session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonReuse, InLedger: true},
 				UserID: u.ID, RevokedAt: since.Add(time.Duration(i) * time.Minute),
 			}
 			if got[i] != want {

@@ -216,7 +216,7 @@ func TestUserChanges(t *testing.T) {
 				t.Errorf("%s: Checkpoint: got %+v, %v, want it gone for %s", name, answers, err, c.reason)
 			}
 			revoked, err := w.ended(since, 1)
-			want := ledger.Revocation{End: session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: c.reason}, UserID: u.ID, RevokedAt: since}
+			want := ledger.Revocation{End: session.End{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: c.reason, InLedger: true}, UserID: u.ID, RevokedAt: since}
 			if err != nil || len(revoked) != 1 || revoked[0] != want {
 				t.Errorf("%s: Ended: got %+v, %v, want %+v", name, revoked, err, want)
 			}

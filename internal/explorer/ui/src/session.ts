@@ -42,7 +42,7 @@ const post = (request: Request, headers: Headers, init: RequestInit = {}): Reque
   body: JSON.stringify(request),
 });
 
-/** What the core hears when a session was asked for that is not its own: nothing about its own. */
+/** What the core hears when a session or an attempt was typed that is not its own: nothing about its own. */
 const another = { message: "", extensions: { code: "BAD_USER_INPUT" } };
 
 let errand: Errand | undefined;
@@ -58,9 +58,12 @@ const carry: typeof fetch = async (target, init) => {
   const sent = post(extend(request, root, input), { ...(init?.headers as Headers), ...headers }, init);
   const answer = await read(await fetch(target, sent));
   const { explorerToken, explorerSession, explorerRotated } = takeExtras(answer.data?.[root.key]);
-  const typed = "sessionId" in root.input && root.input["sessionId"] !== own.variables.input["sessionId"];
+  const differs = (field: string) => field in root.input && root.input[field] !== own.variables.input[field];
+  const isAnothers = ({ extensions }: { extensions?: Record<string, unknown> }) =>
+    (extensions?.["code"] === "SESSION_CHANGED" && differs("sessionId")) ||
+    (extensions?.["field"] === "attemptId" && differs("attemptId"));
   current.answered(answer);
-  const errors = answer.errors?.map((error) => (error.extensions?.["code"] === "SESSION_CHANGED" && typed ? another : error));
+  const errors = answer.errors?.map((error) => (isAnothers(error) ? another : error));
   const result = answer.data?.[root.key] && {
     ...answer.data[root.key],
     __typename: explorerToken ? "Began" : "Refused",
