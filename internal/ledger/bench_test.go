@@ -96,7 +96,7 @@ func BenchmarkEnded(b *testing.B) {
 	for b.Loop() {
 		began = ledger.EndedSince(time.Now().Add(-time.Hour))
 		for more, n := true, 0; more; {
-			list, next, again, err := rows.Ended(b.Context(), began, page)
+			list, next, again, err := rows.EndedIDs(b.Context(), began, page)
 			if err != nil {
 				b.Fatal(err)
 			}
