@@ -26,7 +26,7 @@ func (s *Service) BatchCheckpoints(n int) { s.checkpoints.batch = n }
 
 // TakeOver reads the ledger's revocations once.
 func (s *Service) TakeOver(ctx context.Context) error {
-	list, t := s.reader(listPage), newTombstones(s.endings, s.reader(buryPage))
+	list, t := s.listReader(), newTombstones(s.endings, s.tombstoneReader())
 	return errors.Join(list.look(ctx, s.list), t.reader.look(ctx, t.write))
 }
 

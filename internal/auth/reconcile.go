@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,9 +28,9 @@ const (
 // since the last look, with an overlap. It remembers how far it has come, so
 // that a look that fails goes on from there.
 type ledgerReader struct {
-	ledger *ledger.Ledger
-	now    func() time.Time
-	page   int
+	read  func(ctx context.Context, after ledger.Cursor, limit int) (page []ledger.Revocation, next ledger.Cursor, more bool, err error)
+	now   func() time.Time
+	limit int // of a page
 
 	began  time.Time // of the wall clock, when the last look began; zero: none yet
 	cursor ledger.Cursor
@@ -45,7 +46,7 @@ func (r *ledgerReader) look(ctx context.Context, take func(context.Context, []le
 	}
 	for r.inside {
 		limited, cancel := context.WithTimeout(ctx, pageTimeout)
-		page, next, more, err := r.ledger.Ended(limited, r.cursor, r.page)
+		page, next, more, err := r.read(limited, r.cursor, r.limit)
 		cancel()
 		if err == nil {
 			err = take(ctx, page)
@@ -71,8 +72,9 @@ func (r *ledgerReader) since(now time.Time) time.Time {
 // reconcile lists what ended by the ledger's word. Ready waits for its first
 // look, and for nothing that comes of it.
 func (s *Service) reconcile(ctx context.Context) {
-	s.follow(ctx, "reading revocations from the ledger", s.reader(listPage), s.list, func() {
-		s.caughtUp.Store(true)
+	caughtUp := sync.OnceFunc(func() { close(s.caughtUp) })
+	s.follow(ctx, "reading revocations from the ledger", s.listReader(), s.list, func() {
+		caughtUp()
 		s.Revoked.Sweep()
 	})
 }
@@ -88,12 +90,16 @@ func (s *Service) list(_ context.Context, page []ledger.Revocation) error {
 // that only the ledger took reach the store so, and a store that lost some has
 // them again.
 func (s *Service) repeatTombstones(ctx context.Context) {
-	t := newTombstones(s.endings, s.reader(buryPage))
+	t := newTombstones(s.endings, s.tombstoneReader())
 	s.follow(ctx, "repeating revocations", t.reader, t.write, t.forget)
 }
 
-func (s *Service) reader(page int) *ledgerReader {
-	return &ledgerReader{ledger: s.Ledger, now: s.Now, page: page}
+func (s *Service) listReader() *ledgerReader {
+	return &ledgerReader{read: s.Ledger.EndedIDs, now: s.Now, limit: listPage}
+}
+
+func (s *Service) tombstoneReader() *ledgerReader {
+	return &ledgerReader{read: s.Ledger.Ended, now: s.Now, limit: buryPage}
 }
 
 // follow looks at the ledger until ctx ends. done is called after each look that

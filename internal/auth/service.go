@@ -77,7 +77,7 @@ type Service struct {
 	endings     *endings
 	checkpoints *checkpoints
 	lookups     *lookups
-	caughtUp    atomic.Bool
+	caughtUp    chan struct{} // closed when what the ledger knows to have ended is listed
 	cleanEvery  time.Duration
 }
 
@@ -96,6 +96,7 @@ func New(c Config) (*Service, error) {
 		endings:     e,
 		checkpoints: newCheckpoints(c.Ledger, c.Store, e, c.Policy, c.Log, c.Now),
 		lookups:     newLookups(c),
+		caughtUp:    make(chan struct{}),
 		cleanEvery:  cleanEvery,
 	}, nil
 }
@@ -123,7 +124,14 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Ready reports whether the revocations of the last hour are known, from the
 // ledger and from the feed.
-func (s *Service) Ready() bool { return s.caughtUp.Load() && !s.Feed.Current().IsZero() }
+func (s *Service) Ready() bool {
+	select {
+	case <-s.caughtUp:
+		return !s.Feed.Current().IsZero()
+	default:
+		return false
+	}
+}
 
 // User is a user's row. An unknown id is user.ErrNotFound.
 func (s *Service) User(ctx context.Context, id uuid.UUID) (user.User, error) {

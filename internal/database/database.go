@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 )
@@ -85,4 +86,22 @@ func RowLock(db *gorm.DB, clause string) string {
 		return clause
 	}
 	return ""
+}
+
+// Among is the condition that what stands before it is one of the ids, and the
+// value of its one placeholder. A placeholder for each id would be another
+// statement for each length, and every connection to PostgreSQL keeps those that
+// it has prepared.
+func Among(db *gorm.DB, ids []uuid.UUID) (condition, list string) {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.String()
+	}
+	if Dialect(db) == PostgreSQL {
+		return "= ANY (CAST(? AS uuid[]))", "{" + strings.Join(names, ",") + "}"
+	}
+	if len(ids) == 0 {
+		return "IN (SELECT value FROM json_each(?))", "[]"
+	}
+	return "IN (SELECT value FROM json_each(?))", `["` + strings.Join(names, `","`) + `"]`
 }

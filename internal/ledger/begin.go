@@ -69,7 +69,8 @@ func (l *Ledger) Find(ctx context.Context, userID, sessionID uuid.UUID) (Entry, 
 // FindAll returns those of the sessions that there are, expired and ended ones
 // too, in no order.
 func (l *Ledger) FindAll(ctx context.Context, sessionIDs []uuid.UUID) ([]Entry, error) {
-	found, err := l.read(ctx, "sessions.id IN ?", sessionIDs)
+	among, list := database.Among(l.db, sessionIDs)
+	found, err := l.read(ctx, "sessions.id "+among, list)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: finding sessions: %w", err)
 	}

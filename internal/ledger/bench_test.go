@@ -70,3 +70,42 @@ func BenchmarkCheckpoint(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEnded is how fast a server that starts reads what ended within the
+// hour: a million sessions, by pages of 10,000.
+func BenchmarkEnded(b *testing.B) {
+	const sessions, page = 1_000_000, 10_000
+	db := databasetest.Postgres(b)
+	rows := ledger.New(db, time.Now)
+	u, err := user.New(db, time.Now).Add(b.Context(), "ann@example.com", secret.New("hash"), user.RoleUser)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := rows.Begin(b.Context(), (&world{at: time.Now()}).state(u), keyID, u.CredentialVersion); err != nil {
+		b.Fatal(err)
+	}
+	for _, statement := range []string{`INSERT INTO sessions
+		SELECT r.* FROM sessions s, generate_series(2, 1000000) n, LATERAL jsonb_populate_record(s, jsonb_build_object(
+			'id', gen_random_uuid(), 'device_name', n, 'revoked_at', now() - random() * interval '50 minutes', 'reason', 'revoked')) r`,
+		`VACUUM ANALYZE sessions`} {
+		if err := db.Exec(statement).Error; err != nil {
+			b.Fatal(err)
+		}
+	}
+	var began ledger.Cursor
+	for b.Loop() {
+		began = ledger.EndedSince(time.Now().Add(-time.Hour))
+		for more, n := true, 0; more; {
+			list, next, again, err := rows.EndedIDs(b.Context(), began, page)
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += len(list)
+			began, more = next, again
+			if !more && n != sessions-1 {
+				b.Fatalf("got %d ends, want %d", n, sessions-1)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*sessions)/b.Elapsed().Seconds(), "rows/s")
+}

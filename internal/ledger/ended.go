@@ -39,7 +39,20 @@ func EndedSince(at time.Time) Cursor { return Cursor{since: at, at: at} }
 // there are more. Times are of the clocks of those who ended the sessions, and
 // rows appear when their transaction ends: begin again at a time that overlaps.
 func (l *Ledger) Ended(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, more bool, err error) {
-	read := l.revoked
+	return l.ended(ctx, after, limit, l.revoked)
+}
+
+// EndedIDs is like [Ledger.Ended], but a revocation may have no more than a
+// session id and a time, and the session may have expired: what an index knows.
+func (l *Ledger) EndedIDs(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, more bool, err error) {
+	return l.ended(ctx, after, limit, l.revokedIDs)
+}
+
+// pageReader reads limit rows behind a cursor, n if there are so many.
+type pageReader func(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error)
+
+func (l *Ledger) ended(ctx context.Context, after Cursor, limit int, revoked pageReader) ([]Revocation, Cursor, bool, error) {
+	read := revoked
 	if after.users {
 		read = l.withoutUser
 	}
@@ -56,12 +69,12 @@ func (l *Ledger) Ended(ctx context.Context, after Cursor, limit int) (page []Rev
 	return page, next, false, nil
 }
 
-// revoked reads limit sessions that were revoked, n if there are so many.
+// behind is the order in which sessions that were revoked are read.
+const behind = ` FROM sessions WHERE revoked_at >= ? AND (revoked_at, id) > (?, ?) ORDER BY revoked_at, id LIMIT ?`
+
 func (l *Ledger) revoked(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
-	rows, err := l.db.WithContext(ctx).Raw(`
-		SELECT id, user_id, revoked_at, reason, expires_at FROM sessions
-		WHERE revoked_at >= ? AND (revoked_at, id) > (?, ?)
-		ORDER BY revoked_at, id LIMIT ?`, after.at, after.at, after.id, limit).Rows()
+	rows, err := l.db.WithContext(ctx).Raw(`SELECT id, user_id, revoked_at, reason, expires_at`+behind,
+		after.at, after.at, after.id, limit).Rows()
 	if err != nil {
 		return nil, after, 0, err
 	}
@@ -79,6 +92,24 @@ func (l *Ledger) revoked(ctx context.Context, after Cursor, limit int) (page []R
 		}
 	}
 	return page, next, n, rows.Err()
+}
+
+func (l *Ledger) revokedIDs(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
+	rows, err := l.db.WithContext(ctx).Raw(`SELECT id, revoked_at`+behind, after.at, after.at, after.id, limit).Rows()
+	if err != nil {
+		return nil, after, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	page, next = make([]Revocation, 0, limit), after
+	for rows.Next() {
+		var at database.Time
+		if err := rows.Scan(&next.id, &at); err != nil {
+			return nil, after, 0, err
+		}
+		next.at = at.Time
+		page = append(page, Revocation{End: session.End{SessionID: next.id, InLedger: true}, RevokedAt: next.at})
+	}
+	return page, next, len(page), rows.Err()
 }
 
 // withoutUser reads limit users that changed, and their sessions that are over

@@ -1,6 +1,8 @@
 package ledger_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,11 +15,17 @@ import (
 )
 
 // ended reads what ended, page by page.
-func (w *world) ended(since time.Time, limit int) (all []ledger.Revocation, err error) {
+func (w *world) ended(since time.Time, limit int) ([]ledger.Revocation, error) {
+	return w.pages(w.ledger.Ended, since, limit)
+}
+
+type reader func(ctx context.Context, after ledger.Cursor, limit int) (page []ledger.Revocation, next ledger.Cursor, more bool, err error)
+
+func (w *world) pages(read reader, since time.Time, limit int) (all []ledger.Revocation, err error) {
 	at := ledger.EndedSince(since)
 	for more := true; more; {
 		var page []ledger.Revocation
-		if page, at, more, err = w.ledger.Ended(w.t.Context(), at, limit); err != nil {
+		if page, at, more, err = read(w.t.Context(), at, limit); err != nil {
 			return nil, err
 		}
 		all = append(all, page...)
@@ -105,6 +113,12 @@ func TestEndedByPages(t *testing.T) {
 					t.Errorf("by %d: got %+v, seen before: %t, want it once for %q", limit, r, seen[r.SessionID], reason)
 				}
 				seen[r.SessionID] = true
+			}
+			ids, err := w.pages(w.ledger.EndedIDs, since, limit)
+			if same := slices.EqualFunc(ids, got, func(a, b ledger.Revocation) bool {
+				return a.SessionID == b.SessionID && a.RevokedAt.Equal(b.RevokedAt)
+			}); err != nil || !same {
+				t.Errorf("EndedIDs by %d: got %d ends, %v, want the same as of Ended", limit, len(ids), err)
 			}
 		}
 	})

@@ -17,7 +17,8 @@ func (l *Ledger) Revoke(ctx context.Context, userID uuid.UUID, ids []uuid.UUID, 
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	_, ends, err := l.revoke(ctx, reason, "user_id = ? AND id IN ?", userID, ids)
+	among, list := database.Among(l.db, ids)
+	_, ends, err := l.revoke(ctx, reason, "user_id = ? AND id "+among, userID, list)
 	return ends, err
 }
 

@@ -19,7 +19,7 @@ const Window = 61 * time.Minute
 
 const shards = 256
 
-// Set lists the sessions that ended within the last [Window]. It is safe for
+// Set lists the sessions that ended within the last [Window], to the second. It is safe for
 // concurrent use: a look-up shares a lock with one in 256 others, and writers
 // hold one for a single entry. The list has no bound but the window: leaving an
 // entry out would let a revoked token in.
@@ -31,16 +31,20 @@ type Set struct {
 
 type shard struct {
 	mu    sync.RWMutex
-	ended map[uuid.UUID]int64 // Unix nanoseconds: a third of the size of a time
-	most  int                 // entries that the map has had at a time
-	_     [32]byte            // neighbours' locks on a cache line of their own
+	ended map[uuid.UUID]seconds
+	most  int      // entries that the map has had at a time
+	_     [32]byte // neighbours' locks on a cache line of their own
 }
+
+// seconds are those of Unix time, until 2106, which take a sixth of the room of a
+// time.
+type seconds uint32
 
 // NewSet makes an empty set.
 func NewSet(now func() time.Time) *Set {
 	s := &Set{now: now}
 	for i := range s.shards {
-		s.shards[i].ended = make(map[uuid.UUID]int64)
+		s.shards[i].ended = make(map[uuid.UUID]seconds)
 	}
 	return s
 }
@@ -59,12 +63,13 @@ func (s *Set) Add(at time.Time, ids ...uuid.UUID) {
 	if passed(at, now) {
 		return
 	}
+	rounded := seconds(at.Add(time.Second - 1).Unix()) // up: listed longer, never shorter
 	for _, id := range ids {
-		s.shard(id).add(id, at.UnixNano(), &s.count)
+		s.shard(id).add(id, rounded, &s.count)
 	}
 }
 
-func (s *shard) add(id uuid.UUID, at int64, count *atomic.Int64) {
+func (s *shard) add(id uuid.UUID, at seconds, count *atomic.Int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, listed := s.ended[id]
@@ -92,7 +97,7 @@ func (s *Set) Contains(id uuid.UUID) bool {
 
 // Sweep drops what is older than [Window]. Call it every minute or so.
 func (s *Set) Sweep() {
-	oldest := s.now().Add(-Window).UnixNano()
+	oldest := seconds(s.now().Add(-Window).Unix())
 	for i := range s.shards {
 		s.shards[i].sweep(oldest, &s.count)
 	}
@@ -100,7 +105,7 @@ func (s *Set) Sweep() {
 
 // sweep drops what is older than a time. A map keeps the room that it once
 // needed: one that has become much smaller is made anew.
-func (s *shard) sweep(oldest int64, count *atomic.Int64) {
+func (s *shard) sweep(oldest seconds, count *atomic.Int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, at := range s.ended {
@@ -110,7 +115,7 @@ func (s *shard) sweep(oldest int64, count *atomic.Int64) {
 		}
 	}
 	if s.most > 64 && len(s.ended) < s.most/4 {
-		kept := make(map[uuid.UUID]int64, len(s.ended))
+		kept := make(map[uuid.UUID]seconds, len(s.ended))
 		maps.Copy(kept, s.ended)
 		s.ended, s.most = kept, len(kept)
 	}
