@@ -45,6 +45,8 @@ func TestEventsAreTold(t *testing.T) {
 	for _, name := range audit.Names() {
 		operators := strings.HasPrefix(string(name), "user") // their commands log nowhere
 		switch name {
+		case audit.SessionShared: // takes three graces: see TestFollowersAreTold
+			continue
 		case audit.SessionExpired: // takes a minute here: see TestExpiryIsTold
 			continue
 		case audit.ConfigRefused: // there is no server, and no table: see TestBadSettings
@@ -263,6 +265,36 @@ func (p *process) said(text string) bool {
 		default:
 		}
 		return strings.Contains(p.all.String(), text)
+	}
+}
+
+// TestFollowersAreTold: somebody who takes each successor of somebody else's token
+// leaves an event with both, and the session ends where that is set.
+func TestFollowersAreTold(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, behindProxy("PAWL_REUSE_GRACE", "4s", "PAWL_SHARED_SESSION", "end"))
+	owner := p.enter(1)
+	thief := &guest{network: 2, refresh: owner.refresh}
+	var code string
+	for deadline := time.Now().Add(patience); code == ""; {
+		spent := owner.refresh
+		for owner.refresh == spent { // until the grace is over
+			p.wants("the owner's refresh", p.turn(owner, spent), "")
+			if time.Now().After(deadline) {
+				t.Fatal("nobody told of the follower")
+			}
+		}
+		code = p.turn(thief, spent)
+	}
+	p.wants("the follower's refresh", code, "REFRESH_TOKEN_REUSED")
+	p.wants("the owner's next refresh", p.turn(owner, owner.refresh), "REFRESH_TOKEN_INVALID")
+	p.server.await(`"msg":"session.shared"`)
+	p.server.stop()
+	out := operate(t, p.dir, p.env, "", "audit", "list", "--json", "--name", "session.shared")
+	for _, want := range []string{`"198.18.0.1"`, `"198.18.0.2"`, `"ended"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the event: got %s, want it with %s", out, want)
+		}
 	}
 }
 

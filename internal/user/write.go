@@ -71,7 +71,7 @@ func (u *Users) SetPassword(ctx context.Context, id uuid.UUID, credentialVersion
 		return then(tx, credentialVersion+1)
 	})
 	if err != nil && !errors.Is(err, ErrChanged) {
-		return fmt.Errorf("user: setting a password: %w", err)
+		return fmt.Errorf("user: replacing a hash: %w", err)
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func underLoad(t *testing.T, store session.Store, during func()) tally {
 	clients := make([]*client, 50)
 	for i := range clients {
 		s := login(uuid.New(), time.Now(), session.NewSecret())
-		s.Grace = eager.Grace
+		s.Grace, s.Retry = eager.Grace, eager.Retry
 		create(t, store, s)
 		clients[i] = &client{state: s, generation: 1}
 	}

@@ -78,7 +78,7 @@ func login(user uuid.UUID, now time.Time, s session.Secret) session.State {
 			ID: uuid.New(), UserID: user, Delivery: session.DeliveryBody, CreatedAt: now, LastUsedAt: now,
 			IdleExpiresAt: now.Add(policy.Idle), ExpiresAt: now.Add(policy.Absolute),
 		},
-		Role: "USER", SecretHash: s.Hash(), Generation: 1, Grace: policy.Grace,
+		Role: "USER", SecretHash: s.Hash(), Generation: 1, Grace: policy.Grace, Retry: policy.Retry,
 	}
 }
 
