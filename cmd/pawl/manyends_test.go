@@ -81,7 +81,7 @@ func TestStartAfterManyEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	p.env["PAWL_LOG_LEVEL"] = "info"
+	p.env["PAWL_LOG_LEVEL"], p.env["PAWL_DATABASE_URL"] = "info", p.database // past the proxy
 	began := time.Now()
 	p.server, p.url = serveOne(t, p.dir, p.env)
 	ready, memory := time.Since(began), p.server.peak()

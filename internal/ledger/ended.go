@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/session"
@@ -49,14 +50,19 @@ func (l *Ledger) EndedIDs(ctx context.Context, after Cursor, limit int) (page []
 }
 
 // pageReader reads limit rows behind a cursor, n if there are so many.
-type pageReader func(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error)
+type pageReader func(db *gorm.DB, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error)
 
 func (l *Ledger) ended(ctx context.Context, after Cursor, limit int, revoked pageReader) ([]Revocation, Cursor, bool, error) {
 	read := revoked
 	if after.users {
 		read = l.withoutUser
 	}
-	page, next, n, err := read(ctx, after, limit)
+	var page []Revocation
+	next, n := after, 0
+	err := l.byIndex(ctx, func(db *gorm.DB) (err error) {
+		page, next, n, err = read(db, after, limit)
+		return err
+	})
 	if err != nil {
 		return nil, after, false, fmt.Errorf("ledger: reading what ended: %w", err)
 	}
@@ -70,11 +76,11 @@ func (l *Ledger) ended(ctx context.Context, after Cursor, limit int, revoked pag
 }
 
 // behind is the order in which sessions that were revoked are read.
-const behind = ` FROM sessions WHERE revoked_at >= ? AND (revoked_at, id) > (?, ?) ORDER BY revoked_at, id LIMIT ?`
+const behind = ` FROM sessions WHERE revoked_at IS NOT NULL AND (revoked_at, id) > (?, ?) ORDER BY revoked_at, id LIMIT ?`
 
-func (l *Ledger) revoked(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
-	rows, err := l.db.WithContext(ctx).Raw(`SELECT id, user_id, revoked_at, reason, expires_at`+behind,
-		after.at, after.at, after.id, limit).Rows()
+func (l *Ledger) revoked(db *gorm.DB, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
+	rows, err := db.Raw(`SELECT id, user_id, revoked_at, reason, expires_at`+behind,
+		after.at, after.id, limit).Rows()
 	if err != nil {
 		return nil, after, 0, err
 	}
@@ -94,8 +100,8 @@ func (l *Ledger) revoked(ctx context.Context, after Cursor, limit int) (page []R
 	return page, next, n, rows.Err()
 }
 
-func (l *Ledger) revokedIDs(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
-	rows, err := l.db.WithContext(ctx).Raw(`SELECT id, revoked_at`+behind, after.at, after.at, after.id, limit).Rows()
+func (*Ledger) revokedIDs(db *gorm.DB, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
+	rows, err := db.Raw(`SELECT id, revoked_at`+behind, after.at, after.id, limit).Rows()
 	if err != nil {
 		return nil, after, 0, err
 	}
@@ -114,16 +120,16 @@ func (l *Ledger) revokedIDs(ctx context.Context, after Cursor, limit int) (page 
 
 // withoutUser reads limit users that changed, and their sessions that are over
 // for that.
-func (l *Ledger) withoutUser(ctx context.Context, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
-	rows, err := l.db.WithContext(ctx).Raw(`
+func (l *Ledger) withoutUser(db *gorm.DB, after Cursor, limit int) (page []Revocation, next Cursor, n int, err error) {
+	rows, err := db.Raw(`
 		WITH changed AS MATERIALIZED (
 			SELECT id, status, credential_version, updated_at FROM users
-			WHERE updated_at >= ? AND (updated_at, id) > (?, ?)
+			WHERE (updated_at, id) > (?, ?)
 			ORDER BY updated_at, id LIMIT ?)
 		SELECT u.id, u.status, u.credential_version, u.updated_at, s.id, s.credential_version, s.expires_at
 		FROM changed u LEFT JOIN sessions s ON s.user_id = u.id AND s.revoked_at IS NULL
 			AND (u.status <> ? OR s.credential_version <> u.credential_version)
-		ORDER BY u.updated_at, u.id`, after.at, after.at, after.id, limit, userActive).Rows()
+		ORDER BY u.updated_at, u.id`, after.at, after.id, limit, userActive).Rows()
 	if err != nil {
 		return nil, after, 0, err
 	}

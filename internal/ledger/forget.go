@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/pawlauth/pawl/internal/database"
 )
 
@@ -42,13 +44,18 @@ func (l *Ledger) delete(ctx context.Context, column string, keep time.Duration, 
 	}
 	// What is materialized is chosen once: PostgreSQL may repeat a subquery, and
 	// the limit would count anew.
-	result := l.db.WithContext(ctx).Exec(`
-		DELETE FROM sessions WHERE id IN (WITH chosen AS MATERIALIZED (
-			SELECT id FROM sessions WHERE `+column+` < ?
-			ORDER BY `+column+` LIMIT ? `+database.RowLock(l.db, "FOR UPDATE SKIP LOCKED")+`) SELECT id FROM chosen)`,
-		database.At(passed.Add(-keep)), limit)
-	if result.Error != nil {
-		return 0, fmt.Errorf("ledger: deleting sessions: %w", result.Error)
+	var n int64
+	err = l.byIndex(ctx, func(db *gorm.DB) error {
+		result := db.Exec(`
+			DELETE FROM sessions WHERE id IN (WITH chosen AS MATERIALIZED (
+				SELECT id FROM sessions WHERE `+column+` < ?
+				ORDER BY `+column+` LIMIT ? `+database.RowLock(db, "FOR UPDATE SKIP LOCKED")+`) SELECT id FROM chosen)`,
+			database.At(passed.Add(-keep)), limit)
+		n = result.RowsAffected
+		return result.Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ledger: deleting sessions: %w", err)
 	}
-	return result.RowsAffected, nil
+	return n, nil
 }

@@ -4,11 +4,13 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/session"
 )
 
@@ -43,3 +45,23 @@ type Entry struct {
 // Ended reports whether the session was revoked or lost its user. It says
 // nothing about expiry.
 func (e Entry) Ended() bool { return !e.RevokedAt.IsZero() || e.UserGone }
+
+// byIndex does work that pages through a table in the order of an index.
+// PostgreSQL may take reading everything behind the place, and sorting it, for
+// cheaper than following the index, above all where its statistics are older
+// than what just happened to a million rows; each page would cost as much as all
+// of them then. It is left no other way here.
+func (l *Ledger) byIndex(ctx context.Context, work func(db *gorm.DB) error) error {
+	db := l.db.WithContext(ctx)
+	if database.Dialect(db) != database.PostgreSQL {
+		return work(db)
+	}
+	return db.Transaction(func(tx *gorm.DB) error {
+		err := tx.Exec(`SELECT set_config(name, 'off', true)
+			FROM unnest(ARRAY['enable_bitmapscan', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name`).Error
+		if err != nil {
+			return err
+		}
+		return work(tx)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"github.com/pawlauth/pawl/internal/database"
 	"github.com/pawlauth/pawl/internal/session"
@@ -64,10 +65,16 @@ func (l *Ledger) RevokeByID(ctx context.Context, id uuid.UUID, reason session.Re
 func (l *Ledger) RevokeByKey(ctx context.Context, key session.KeyID, after uuid.UUID, limit int, reason session.Reason) ([]uuid.UUID, []session.End, error) {
 	// PostgreSQL may repeat a subquery, and a limit counts anew then: what is
 	// materialized is chosen once.
-	return l.end(ctx, reason, `WITH chosen AS MATERIALIZED (
-			SELECT id FROM sessions WHERE key_id = ? AND id > ? AND revoked_at IS NULL AND expires_at > ?
-			ORDER BY id LIMIT ? `+database.RowLock(l.db, "FOR UPDATE")+`) SELECT id FROM chosen`,
-		key.String(), after, database.At(l.now()), limit)
+	var users []uuid.UUID
+	var ends []session.End
+	err := l.byIndex(ctx, func(db *gorm.DB) (err error) {
+		users, ends, err = New(db, l.now).end(ctx, reason, `WITH chosen AS MATERIALIZED (
+				SELECT id FROM sessions WHERE key_id = ? AND id > ? AND revoked_at IS NULL AND expires_at > ?
+				ORDER BY id LIMIT ? `+database.RowLock(db, "FOR UPDATE")+`) SELECT id FROM chosen`,
+			key.String(), after, database.At(l.now()), limit)
+		return err
+	})
+	return users, ends, err
 }
 
 // ended is what an UPDATE … RETURNING says of a session that it ended.

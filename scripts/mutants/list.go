@@ -217,6 +217,8 @@ func all() []mutant {
 		{name: "feed: silence counts as news", tests: feeds, redis: true,
 			edits: []edit{{feed, "if err != nil && !errors.Is(err, redis.Nil) {\n\t\treturn", "if false {\n\t\treturn"}}},
 
+		{name: "ledger: a page is sorted out of everything", tests: ledgers, redis: true, edits: []edit{
+			{"internal/ledger/ledger.go", "SELECT set_config(name, 'off', true)", "SELECT set_config(name, 'on', true)"}}},
 		one("ledger: of ends at one time a page is read", ledgers, "internal/ledger/ended.go",
 			"AND (revoked_at, id) > (?, ?)", "AND revoked_at > ? AND id <> ?"),
 		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
