@@ -32,3 +32,6 @@ func (s *Service) TakeOver(ctx context.Context) error {
 
 // CleanEvery lets Run clean more often.
 func (s *Service) CleanEvery(d time.Duration) { s.cleanEvery = d }
+
+// PageEnds sets how many ends one read of the ledger returns.
+func (s *Service) PageEnds(n int) { s.listPage, s.tombstonePage = n, n }

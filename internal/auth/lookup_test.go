@@ -1,9 +1,13 @@
 package auth_test
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/pawlauth/pawl/internal/auth"
 	"github.com/pawlauth/pawl/internal/session"
@@ -120,5 +124,53 @@ func TestFreshFeedAsksNobody(t *testing.T) {
 	}
 	if got := w.hot.finds.Load(); got != 0 {
 		t.Errorf("got %d questions, want none", got)
+	}
+}
+
+// gateStore is a store that answers about one session when it is told to.
+type gateStore struct {
+	session.Store
+	id    uuid.UUID
+	asked chan struct{} // closed when that session is asked about
+	open  chan struct{}
+}
+
+func (g gateStore) Find(ctx context.Context, userID, sessionID uuid.UUID) (session.State, error) {
+	if sessionID == g.id {
+		close(g.asked)
+		<-g.open
+	}
+	return g.Store.Find(ctx, userID, sessionID)
+}
+
+// An answer is about one session, and none of its user's others: neither while
+// the stores are asked nor afterwards.
+func TestStaleFeedTellsSessionsApart(t *testing.T) {
+	each(t, func(w *world) {
+		living, ended := w.login(phone), w.login(phone)
+		w.endElsewhere(ended)
+		w.silence()
+		gate := gateStore{w.hot.Store, living.id, make(chan struct{}), make(chan struct{})}
+		w.hot.Store = gate
+		var both sync.WaitGroup
+		both.Go(func() { living.accepted(nil) })
+		<-gate.asked
+		release := time.AfterFunc(10*time.Second, func() { close(gate.open) }) // of a question that waits for the other
+		ended.accepted(auth.ErrSessionRevoked)
+		if release.Stop() {
+			close(gate.open)
+		}
+		both.Wait()
+		living.accepted(nil)
+		ended.accepted(auth.ErrSessionRevoked)
+	})
+}
+
+// accepted is like authenticates, and may run beside the test.
+func (c *client) accepted(want error) {
+	caller := c.caller
+	caller.AccessToken = c.access
+	if _, err := c.w.svc.Authenticate(c.w.Context(), caller); !errors.Is(err, want) {
+		c.w.Errorf("access token: got %v, want %v", err, want)
 	}
 }

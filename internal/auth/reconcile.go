@@ -18,8 +18,8 @@ const (
 	// reconcileRetry is how soon a look that failed goes on.
 	reconcileRetry = time.Second
 
-	listPage = 10_000 // ends of one read that fills the list
-	buryPage = 1000   // ends of one read that writes tombstones
+	listPage      = 10_000 // ends of one read that fills the list
+	tombstonePage = 1000   // ends of one read that writes tombstones
 	// pageTimeout bounds the read of one page.
 	pageTimeout = 10 * storeTimeout
 )
@@ -95,11 +95,11 @@ func (s *Service) repeatTombstones(ctx context.Context) {
 }
 
 func (s *Service) listReader() *ledgerReader {
-	return &ledgerReader{read: s.Ledger.EndedIDs, now: s.Now, limit: listPage}
+	return &ledgerReader{read: s.Ledger.EndedIDs, now: s.Now, limit: s.listPage}
 }
 
 func (s *Service) tombstoneReader() *ledgerReader {
-	return &ledgerReader{read: s.Ledger.Ended, now: s.Now, limit: buryPage}
+	return &ledgerReader{read: s.Ledger.Ended, now: s.Now, limit: s.tombstonePage}
 }
 
 // follow looks at the ledger until ctx ends. done is called after each look that

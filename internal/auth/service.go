@@ -79,6 +79,8 @@ type Service struct {
 	lookups     *lookups
 	caughtUp    chan struct{} // closed when what the ledger knows to have ended is listed
 	cleanEvery  time.Duration
+
+	listPage, tombstonePage int // ends of one read of the ledger
 }
 
 // New returns a service. [Service.Run] must run beside it.
@@ -98,6 +100,8 @@ func New(c Config) (*Service, error) {
 		lookups:     newLookups(c),
 		caughtUp:    make(chan struct{}),
 		cleanEvery:  cleanEvery,
+
+		listPage: listPage, tombstonePage: tombstonePage,
 	}, nil
 }
 

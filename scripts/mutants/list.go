@@ -4,6 +4,7 @@ const (
 	memory = "internal/session/memstore/"
 	redis  = "internal/session/redisstore/"
 	auth   = "internal/auth/"
+	feed   = "internal/revocation/redisfeed/reader.go"
 )
 
 // all is every sabotage. A name says what the sabotaged Pawl does.
@@ -146,6 +147,18 @@ func all() []mutant {
 			"case s.Revoked.Contains(claims.SessionID):", "case false:"),
 		one("refresh: this node's knowledge of an end is not asked", verbs, auth+"refresh.go",
 			"ended := s.Revoked.Contains(tok.SessionID)", "ended := false"),
+		one("lookup: questions are shared by user", verbs, auth+"lookup.go",
+			"l.asking.Do(claims.SessionID.String()", "l.asking.Do(claims.UserID.String()"),
+		one("lookup: answers count for all of a user's sessions", verbs, auth+"lookup.go",
+			"\t\tl.answers.Add(claims.SessionID, lookup{l.now(), err})", "\t\tfor _, id := range append(l.answers.Keys(), claims.SessionID) {\n\t\t\tl.answers.Add(id, lookup{l.now(), err})\n\t\t}"),
+		one("reconcile: looks do not overlap", verbs, auth+"reconcile.go",
+			"return r.began.Add(-reconcileOverlap)", "return r.began"),
+		one("reconcile: a look that failed starts over", verbs, auth+"reconcile.go",
+			"if !r.inside || now.Before(r.began) {", "if true || now.Before(r.began) {"),
+		one("reconcile: what the ledger has is owed", verbs, auth+"reconcile.go",
+			"if len(refused) > bulkFailures {", "if err != nil && false {"),
+		one("bulk: a store that is down is asked for all", verbs, auth+"bulk.go",
+			"if !down {", "if !down || down {"),
 		one("authenticate: a stale feed is believed", verbs, auth+"authenticate.go",
 			"case s.feedStale():", "case false:"),
 		one("checkpoint: the ledger is asked once a minute", verbs, auth+"checkpoint.go",
@@ -193,13 +206,19 @@ func all() []mutant {
 			"other.last + life(other.count) > now", "other.last + pause(other.count) > now"),
 		one("address: the clients of a translator are one network", web, "internal/server/gate.go",
 			"translated(address, s.cfg.NAT64Prefixes)", "address"),
-		{name: "feed: a cursor ahead of the stream waits for ever", tests: feeds, redis: true,
-			edits: []edit{{"internal/revocation/redisfeed/reader.go", "if newest.before(r.cursor) {", "if false {"}}},
-		{name: "feed: nothing is read again", tests: feeds, redis: true,
-			edits: []edit{{"internal/revocation/redisfeed/reader.go", "r.cursor.ms-overlap.Milliseconds()", "r.cursor.ms+1"}}},
+		{name: "feed: the entry at the cursor may be another", tests: feeds, redis: true,
+			edits: []edit{{feed, "entries[0].ID == r.cursor.String() && content(entries[0]) == r.content", "true"}}},
+		{name: "feed: a full page is taken for everything", tests: feeds, redis: true,
+			edits: []edit{{feed, "if !full {", "if full || !full {"}}},
+		{name: "feed: ends are dated by Redis's clock", tests: feeds, redis: true,
+			edits: []edit{{feed, "r.tell(now, entry)\n", "r.tell(time.UnixMilli(at.ms+0*now.Unix()), entry)\n"}}},
+		{name: "feed: a try has no room to connect", tests: feeds, redis: true,
+			edits: []edit{{"internal/revocation/redisfeed/feed.go", "readTimeout = 10 * time.Second", "readTimeout = 800 * time.Millisecond"}}},
 		{name: "feed: silence counts as news", tests: feeds, redis: true,
-			edits: []edit{{"internal/revocation/redisfeed/reader.go", "if err != nil && !errors.Is(err, redis.Nil) {\n\t\treturn", "if false {\n\t\treturn"}}},
+			edits: []edit{{feed, "if err != nil && !errors.Is(err, redis.Nil) {\n\t\treturn", "if false {\n\t\treturn"}}},
 
+		one("ledger: of ends at one time a page is read", ledgers, "internal/ledger/ended.go",
+			"AND (revoked_at, id) > (?, ?)", "AND revoked_at > ? AND id <> ?"),
 		one("ledger: a login survives a password change", ledgers, "internal/ledger/begin.go",
 			"u.status = ? AND u.credential_version = ? `+", "u.status = ? AND u.credential_version >= ? `+"),
 		one("lease: it is taken from a server that runs", ledgers, "internal/ledger/leaserow.go",
