@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -423,4 +424,45 @@ func TestServerDown(t *testing.T) {
 	}
 	server.SetError("")
 	expect(t, store, presented(s, 1, "s1"), session.Rotated)
+}
+
+// counter counts commands on their way to the server.
+type counter struct{ commands atomic.Int64 }
+
+func (*counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.commands.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+// A refresh that ends nothing is one command, whatever it comes to.
+func TestRefreshIsOneCommand(t *testing.T) {
+	client, count := dialReal(t), &counter{}
+	client.AddHook(count)
+	store := redisstore.New(client, redisstore.Options{})
+	s := login(uuid.New(), time.Now(), session.NewSecret())
+	create(t, store, s) // it learns the clock, and the server the scripts
+	expect(t, store, presented(s, 1, "s0"), session.Rotated)
+	only := presented(s, 2, "s3")
+	only.AccessOnly = true
+	for want, p := range map[session.Outcome]session.Presented{
+		session.Unchanged: presented(s, 2, "s1"), session.Replayed: presented(s, 1, "s2"),
+		session.AccessOnly: only, session.Ahead: presented(s, 9, "s4"),
+	} {
+		before := count.commands.Load()
+		expect(t, store, p, want)
+		if got := count.commands.Load() - before; got != 1 {
+			t.Errorf("%s: got %d commands, want 1", want, got)
+		}
+	}
 }
