@@ -27,7 +27,8 @@ func manyEnds(t *testing.T) int {
 }
 
 // endMany writes n sessions that ended within the last 50 minutes beside the one
-// that is there, five of a user, as its copies.
+// that is there, five of a user, as its copies. A row that ends is written anew,
+// so the table has them in the order in which they ended.
 func endMany(t *testing.T, database string, n int) {
 	t.Helper()
 	ctx := context.Background()
@@ -48,7 +49,7 @@ func endMany(t *testing.T, database string, n int) {
 	run(`ANALYZE users`) // or each row's reference to its user is looked for in the whole table
 	run(`INSERT INTO sessions SELECT r.* FROM sessions s, users u, generate_series(1, 5) d, LATERAL jsonb_populate_record(s,
 		jsonb_build_object('id', gen_random_uuid(), 'user_id', u.id, 'device_name', d, 'reason', 'revoked',
-			'revoked_at', now() - random() * interval '50 minutes')) r WHERE u.id <> s.user_id`)
+			'revoked_at', now() - (1 - split_part(u.email, '@', 1)::float / $1) * interval '50 minutes')) r WHERE u.id <> s.user_id`, n/5)
 	run(`UPDATE sessions SET revoked_at = now() - interval '5 minutes', reason = 'revoked' WHERE revoked_at IS NULL`)
 	run(`VACUUM ANALYZE`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -75,15 +76,16 @@ func hostTimeout(config *pgx.ConnConfig) time.Duration {
 // opened. One that turns read-only later, because it was demoted or its disk is
 // full, would be kept as long as it answers; one that vanished without a word
 // would be waited for on every connection. So a write that is refused as
-// read-only, and an idle connection that is silent, end an era: connections that
-// were opened before are not used again.
+// read-only, a server that says that it ends, and an idle connection that is
+// silent, end an era: connections that were opened before are not used again.
 func leaveLost(config *pgx.ConnConfig) []stdlib.OptionOpenDB {
-	const readOnly = "25006" // SQLSTATE read_only_sql_transaction
+	// SQLSTATE read_only_sql_transaction, admin_shutdown, crash_shutdown
+	lost := []string{"25006", "57P01", "57P02"}
 	const openedIn = "pawl:era"
 	var era atomic.Uint64
 	report := config.OnPgError
 	config.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
-		if err.Code == readOnly {
+		if slices.Contains(lost, err.Code) {
 			era.Add(1)
 		}
 		return report(conn, err)
