@@ -96,6 +96,23 @@ func TestFrozenServer(t *testing.T) {
 	eventually(t, "news after the freeze", func() bool { return n.has(after) })
 }
 
+// A server that is full and may not evict takes ends all the same, and all nodes
+// hear of them: access tokens must not outlive their session for want of memory.
+func TestFullServer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Server(t, "maxmemory-policy noeviction")
+	n := start(t, server.Client())
+	eventually(t, "current", func() bool { return !n.Current().IsZero() })
+	if err := server.Client().ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil { // less than an empty server needs
+		t.Fatal(err)
+	}
+	for range 2 { // the first one makes the stream
+		id := uuid.New()
+		publish(t, n.Feed, id)
+		eventually(t, "heard", func() bool { return n.has(id) })
+	}
+}
+
 // Every failover loses the scripts that the old master knew.
 func TestPublishAfterScriptFlush(t *testing.T) {
 	t.Parallel()

@@ -9,10 +9,11 @@
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local keep = tonumber(ARGV[1])
+-- first: a server that is full lets the entries be written then
+redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', now - keep))
 local id
 for i = 2, #ARGV do
   id = redis.call('XADD', KEYS[1], '*', 'ids', ARGV[i])
 end
-redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', now - keep))
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', 2 * keep))
 return id

@@ -151,7 +151,7 @@ func TestRestart(t *testing.T) {
 }
 
 // A server that is full and may not evict takes no writes: that is an error,
-// which says nothing of the session, whatever the verdict would have been.
+// which says nothing of the session. But an end takes effect at once.
 func TestFullServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Server(t, "maxmemory-policy noeviction")
@@ -162,7 +162,8 @@ func TestFullServer(t *testing.T) {
 		create(t, store, s)
 		return s
 	}
-	fresh, stale, ended := begin(1), begin(5), begin(1)
+	fresh, stale, ended, revoked := begin(1), begin(5), begin(1), begin(1)
+	missing := login(uuid.New(), time.Now(), session.NewSecret())
 	end := func(s session.State) []session.End {
 		return []session.End{{SessionID: s.ID, ExpiresAt: s.ExpiresAt, Reason: session.ReasonLogout}}
 	}
@@ -173,11 +174,9 @@ func TestFullServer(t *testing.T) {
 	unknown := login(uuid.New(), time.Now(), session.NewSecret())
 	_, createErr := store.Create(t.Context(), unknown, policy.Cap)
 	_, turnErr := store.Rotate(t.Context(), presented(fresh, 1, "s1"), policy)
-	_, reuseErr := store.Rotate(t.Context(), presented(stale, 1, "s1"), policy)
 	_, restoreErr := store.Restore(t.Context(), unknown, 2, policy)
 	for what, err := range map[string]error{
-		"Create": createErr, "Rotate that turns": turnErr, "Rotate that ends": reuseErr, "Restore": restoreErr,
-		"Revoke": store.Revoke(t.Context(), fresh.UserID, end(fresh)),
+		"Create": createErr, "Rotate that turns": turnErr, "Restore": restoreErr,
 	} {
 		if err == nil || errors.Is(err, session.ErrEnded) || !strings.Contains(err.Error(), "OOM") {
 			t.Errorf("%s on a full server: got error %v, want the server's own", what, err)
@@ -187,10 +186,18 @@ func TestFullServer(t *testing.T) {
 	expect(t, store, presented(unknown, 1, "s1"), session.Missing)
 	expect(t, store, presented(ended, 1, "s1"), session.Tombstone)
 	expect(t, store, presented(fresh, 2, "s1"), session.Ahead)
+	for _, s := range []session.State{revoked, missing} {
+		if err := store.Revoke(t.Context(), s.UserID, end(s)); err != nil {
+			t.Errorf("Revoke on a full server: %v", err)
+		}
+		expect(t, store, presented(s, 1, "s1"), session.Tombstone)
+	}
+	expect(t, store, presented(stale, 1, "s1"), session.Reuse)
+	expect(t, store, presented(stale, 5, "s1"), session.Tombstone)
 
 	maxmemory(t, server, "0")
 	expect(t, store, presented(fresh, 1, "s1"), session.Rotated)
-	expect(t, store, presented(stale, 5, "s1"), session.Rotated)
+	expect(t, store, presented(stale, 5, "s1"), session.Tombstone)
 }
 
 func maxmemory(t *testing.T, server *redistest.Proc, size string) {

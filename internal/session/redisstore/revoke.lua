@@ -18,12 +18,10 @@ for i = 2, #KEYS do
   if in_ledger then
     ttl = math.min(ttl, DAY)
   end
+  redis.call('HDEL', KEYS[1], id) -- first: a server that is full lets the tombstone be written then
   if not redis.call('SET', KEYS[i], reason, 'PX', string.format('%.0f', ttl), 'NX')
     and in_ledger and redis.call('PTTL', KEYS[i]) > ttl then
     redis.call('PEXPIRE', KEYS[i], string.format('%.0f', ttl))
-  end
-  if value then
-    redis.call('HDEL', KEYS[1], id)
   end
 end
 return {'revoked', clock}

@@ -131,8 +131,10 @@ local function tombstone(value)
   end
 end
 
--- finish writes a tombstone over a live field of the hash
+-- finish writes a tombstone over a live field of the hash. A server that is full
+-- lets a script write that began by taking something away.
 local function finish(id, reason, expires)
+  redis.call('HDEL', KEYS[1], id)
   redis.call('HSET', KEYS[1], id, string.format('T\31%s\31%.0f\31%.0f', reason, now, expires))
 end
 
