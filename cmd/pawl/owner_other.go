@@ -12,3 +12,6 @@ func fileOwner(fs.FileInfo) int { return 0 }
 
 // othersWrite is not told by a mode.
 func othersWrite(fs.FileInfo) bool { return false }
+
+// anybodyWrites is not told by a mode.
+func anybodyWrites(fs.FileInfo) bool { return false }

@@ -45,3 +45,9 @@ func fileOwner(info fs.FileInfo) int {
 
 // othersWrite reports whether the mode lets more than the owner write.
 func othersWrite(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
+
+// anybodyWrites reports whether all users can replace what is in a folder: where
+// it has the sticky bit nobody can touch what is another's.
+func anybodyWrites(info fs.FileInfo) bool {
+	return info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0
+}

@@ -35,6 +35,7 @@ func (t trust) owns(info fs.FileInfo) bool { return slices.Contains(t.users, fil
 
 // all judges a folder and files of it.
 func (t trust) all(dir string, names []string) error {
+	given := dir
 	dir, info, err := realFolder(dir)
 	if err != nil {
 		return err
@@ -42,12 +43,33 @@ func (t trust) all(dir string, names []string) error {
 	if err := t.folder(info); err != nil {
 		return err
 	}
+	if openAbove(given) || openAbove(dir) {
+		return errors.New("others can write in a folder above it, and so put another folder in its place; chmod o-w that one")
+	}
 	for _, name := range names {
 		if err := t.file(dir, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// openAbove reports whether everybody can write in a folder above a path, and so
+// put something else in its place.
+func openAbove(path string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return true
+	}
+	for above := filepath.Dir(path); ; path, above = above, filepath.Dir(above) {
+		if above == path {
+			return false
+		}
+		info, err := os.Stat(above)
+		if err != nil || anybodyWrites(info) {
+			return true
+		}
+	}
 }
 
 // realFolder is the folder that a path leads to.
@@ -130,5 +152,5 @@ func replaceable(file string) bool {
 		return false
 	}
 	folder, err := os.Stat(filepath.Dir(path))
-	return othersWrite(info) || err == nil && othersWrite(folder) && folder.Mode()&fs.ModeSticky == 0
+	return othersWrite(info) || err == nil && othersWrite(folder) && folder.Mode()&fs.ModeSticky == 0 || openAbove(file) || openAbove(path)
 }

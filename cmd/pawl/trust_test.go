@@ -59,6 +59,7 @@ func TestUntrustedKeys(t *testing.T) {
 			linked(t, dir, access, to)
 			chmod(t, to, 0o777)
 		}},
+		{"everybody writes above the folder", "others can write in a folder above", func(t *testing.T, dir, _ string) { chmod(t, filepath.Dir(dir), 0o777) }},
 		{"links without end", "leads nowhere", func(t *testing.T, dir, access string) {
 			linked(t, dir, access, t.TempDir())
 			path := filepath.Join(dir, access)

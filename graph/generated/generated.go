@@ -371,9 +371,9 @@ type Session {
   expiresAt: DateTime!
   "How the client called itself at login, if it did."
   deviceName: String
-  "The ` + "`" + `User-Agent` + "`" + ` of the refresh that last replaced the refresh token, or of the login."
+  "The ` + "`" + `User-Agent` + "`" + ` of the refresh that last replaced the refresh token, or of the login; seen like ` + "`" + `lastUsedAt` + "`" + `."
   userAgent: String
-  "The network address of that request, if it is known."
+  "The network address of that request, if it is known; seen like ` + "`" + `lastUsedAt` + "`" + `."
   ipAddress: String
   "How the session's refresh token travels; fixed at login."
   delivery: RefreshTokenDelivery!
@@ -481,7 +481,7 @@ input RefreshTokenInput {
   within the reuse grace: nothing is replaced, no cookie is set, the session's idle time goes on, and
   no ` + "`" + `attemptId` + "`" + ` is needed. It is for servers that render pages with their visitor's cookie and
   cannot be sure that a ` + "`" + `Set-Cookie` + "`" + ` reaches the browser. A token that was replaced longer ago is
-  judged as ever.
+  judged as ever, and is ` + "`" + `UNAVAILABLE` + "`" + ` where its client may still repeat the attempt.
   """
   rotate: Boolean! = true
 }

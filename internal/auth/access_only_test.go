@@ -163,3 +163,40 @@ func TestAccessOnlyAsksTheLedger(t *testing.T) {
 		}
 	})
 }
+
+// Whoever has a copy of a cookie and uses it for access tokens alone, from another
+// network, is told of once for each turn, also when the copy is spent.
+func TestAccessOnlyFromElsewhereIsTold(t *testing.T) {
+	each(t, func(w *world) {
+		c := w.login(browser)
+		turn := func(attempt string) {
+			w.clock.step(w.policy.Grace + time.Second)
+			payload, err := c.send(c.token, attempt)
+			w.must(err)
+			c.token = handed(payload.Credential)
+		}
+		turn("1234567890123456789012")
+		thief := thiefOf(c)
+		w.clock.step(w.policy.Grace + time.Second)
+		for range 3 {
+			c.renders(c.token) // from the visitor's own network
+			thief.renders(thief.token)
+		}
+		turn("abcdefghijabcdefghijab")
+		w.clock.step(time.Hour)
+		for range 3 {
+			if _, err := thief.render(thief.token); !errors.Is(err, auth.ErrUnavailable) {
+				t.Fatalf("a spent copy: got %v, want ErrUnavailable", err)
+			}
+		}
+		events := w.sharedEvents()
+		if len(events) != 2 {
+			t.Fatalf("events: got %d, want one for each turn: %+v", len(events), events)
+		}
+		for _, e := range events {
+			if e.SessionID != c.id || e.Address != "198.51.100.7" || e.Earlier.Address != "192.0.2.1" || e.Details["rotate"] != "false" {
+				t.Errorf("event: got %+v, want both presenters", e)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/pawlauth/pawl/internal/audit"
 	"github.com/pawlauth/pawl/internal/secret"
@@ -84,6 +85,9 @@ func (s *Service) refresh(ctx context.Context, c Caller, in *RefreshTokenInput) 
 		}
 		s.endings.repeat(ctx, c.event(), tok.UserID, s.endOf(tok, verdict.Reason), repeated)
 	}
+	if p.AccessOnly && verdict.Outcome == session.Contended {
+		s.elsewhere(c, p, verdict)
+	}
 	return s.refused(c, tok, verdict.Outcome)
 }
 
@@ -115,6 +119,7 @@ func (s *Service) grant(c Caller, keys *Keys, tok session.Token, p session.Prese
 		s.shared(c, v)
 	}
 	if v.Outcome == session.AccessOnly && !recovered {
+		s.elsewhere(c, p, v)
 		s.checkpoints.question(v.State.Checkpoint())
 	} else {
 		s.checkpoints.note(v.State.Checkpoint())
@@ -160,6 +165,23 @@ func (s *Service) shared(c Caller, v session.Verdict) {
 	s.Log.Warn("a session is used from two places that follow each other's refreshes: its refresh token was copied, or two clients share it",
 		"session", v.State.ID.String(), "user", v.State.UserID.String(), "address", c.ipAddress(), "earlier", v.State.IPAddress)
 	s.tell(c, audit.Event{Name: audit.SessionShared, UserID: v.State.UserID, SessionID: v.State.ID, Earlier: lastTurn(v.State)})
+}
+
+// elsewhere records that an access token alone was asked for from another network
+// than that of the session's last turn, once for each turn: rendering servers
+// pass their visitor's address on, and whoever has a copy of the cookie leaves no
+// other trace.
+func (s *Service) elsewhere(c Caller, p session.Presented, v session.Verdict) {
+	turned, err := netip.ParseAddr(v.State.IPAddress)
+	if err != nil || session.Network(turned) == p.Network || !s.elsewheres.first(v.State.ID, v.State.Generation) {
+		return
+	}
+	s.Log.Warn("an access token alone was asked for from another network than that of the session's last refresh: a server that renders does not pass its visitor's address on, or the refresh token was copied",
+		"session", v.State.ID.String(), "user", v.State.UserID.String(), "address", c.ipAddress(), "earlier", v.State.IPAddress)
+	s.tell(c, audit.Event{
+		Name: audit.SessionShared, UserID: v.State.UserID, SessionID: v.State.ID, Earlier: lastTurn(v.State),
+		Details: map[string]string{"rotate": "false"},
+	})
 }
 
 // lastTurn is who turned a session last, or began it.

@@ -77,6 +77,7 @@ type Service struct {
 	endings     *endings
 	checkpoints *checkpoints
 	lookups     *lookups
+	elsewheres  elsewheres
 	caughtUp    chan struct{} // closed when what the ledger knows to have ended is listed
 	cleanEvery  time.Duration
 

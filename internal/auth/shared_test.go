@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -107,17 +108,23 @@ func TestSessionsTellNoRefresh(t *testing.T) {
 			return all
 		}
 		begun, used := w.clock.now(), map[*client]time.Time{}
+		random := rand.New(rand.NewPCG(1, 2))
+		roams := func(c *client) { // networks change, and browsers are updated
+			if random.IntN(2) == 0 {
+				c.caller.Address = netip.AddrFrom4([4]byte{192, 0, 2, byte(random.IntN(250))})
+				c.caller.UserAgent = fmt.Sprint("agent/", random.IntN(3))
+			}
+		}
 		refresh := func(c *client) {
+			w.clock.step(w.policy.Grace + time.Second)
 			before := look()
-			c.turn()
-			w.clock.step(-w.policy.Grace - time.Second) // the store's time goes on
+			roams(c)
+			c.refresh()
 			if after := look(); !slices.Equal(after, before) {
 				t.Fatalf("at a turn: got %v, want it as before: %v", after, before)
 			}
-			w.clock.step(w.policy.Grace + time.Second)
 			used[c] = w.clock.now()
 		}
-		random := rand.New(rand.NewPCG(1, 2))
 		for range 300 {
 			refresh(other) // its access token must stay good
 			if random.IntN(3) == 0 {
@@ -135,8 +142,9 @@ func TestSessionsTellNoRefresh(t *testing.T) {
 		refresh(owner)
 		w.clock.step(6 * time.Minute)
 		for _, v := range look() {
-			if want := used[owner].Truncate(5 * time.Minute); v.id == owner.id.String() && !v.lastUsed.Equal(want) {
-				t.Errorf("six minutes later: got last used at %s, want %s", v.lastUsed, want)
+			if want := used[owner].Truncate(5 * time.Minute); v.id == owner.id.String() &&
+				(!v.lastUsed.Equal(want) || v.address != owner.caller.Address.String() || v.agent != owner.caller.UserAgent) {
+				t.Errorf("six minutes later: got %+v, want it used at %s by %s at %s", v, want, owner.caller.UserAgent, owner.caller.Address)
 			}
 		}
 	})
@@ -191,6 +199,28 @@ func TestAttemptIsUsedOnce(t *testing.T) {
 		w.must(err)
 		if !payload.Rotated {
 			t.Error("a new attempt id: got rotated false, want true")
+		}
+	})
+}
+
+// After a loss of the hot state too, nothing is seen of a session as long gone
+// that lives.
+func TestSessionsSeenAfterALoss(t *testing.T) {
+	each(t, func(w *world) {
+		other, c := w.login(browser), w.login(phone)
+		for range 20 {
+			w.clock.step(24 * time.Hour)
+			c.turn()
+			other.turn()
+		}
+		w.svc.Flush(w.Context())
+		w.hot.flush()
+		c.refresh()
+		other.refresh()
+		for _, s := range w.mySessions(other) {
+			if late := w.clock.now().Sub(s.SeenLastUsedAt); late > 11*time.Minute || !s.SeenIdleExpiresAt.After(w.clock.now()) {
+				t.Errorf("got it last used %s ago, idle at %s; want it used lately", late, s.SeenIdleExpiresAt)
+			}
 		}
 	})
 }

@@ -73,6 +73,11 @@ type Session struct {
 	IPAddress     string    // of the last turn, or the login; may be empty
 	Current       bool      // the session of whoever asks
 
+	// What its owner sees of the address and user agent until the change at MovedAt
+	// has settled; none of it where nothing changed of late. See [Session.Seen].
+	FormerIPAddress string
+	FormerUserAgent string
+	MovedAt         time.Time
 	// EarlierUses are the starts of the two periods before that of LastUsedAt in
 	// which it was used, the later one first; zero when unknown.
 	EarlierUses [2]time.Time
@@ -81,25 +86,30 @@ type Session struct {
 	SeenIdleExpiresAt time.Time
 }
 
-// Period is to what users see the times that move with refreshes, and settling
-// is how long after a period they see what happened in it: the longest grace
-// there is. Whoever watches these times learns of a refresh when it is too late to
-// follow it.
+// Period is to what users see what moves with refreshes, and settling is how long
+// after a period they see what happened in it: the longest grace there is. Whoever
+// watches it learns of a refresh when it is too late to follow it.
 const (
 	Period   = 5 * time.Minute
 	settling = time.Minute
 )
 
+// Settled is the moment before which what happened may be seen at now.
+func Settled(now time.Time) time.Time { return now.Add(-settling).Truncate(Period) }
+
 // Seen is the session as it may be shown at now, under an idle lifetime: with
-// SeenLastUsedAt and SeenIdleExpiresAt.
+// SeenLastUsedAt and SeenIdleExpiresAt, and the address and user agent of a turn
+// that has settled.
 func (s Session) Seen(now time.Time, idle time.Duration) Session {
-	settled := now.Add(-settling).Truncate(Period)
-	s.SeenLastUsedAt = s.CreatedAt
+	settled := Settled(now)
+	if !s.MovedAt.Before(settled) { // the zero time is before everything
+		s.IPAddress, s.UserAgent = s.FormerIPAddress, s.FormerUserAgent
+	}
+	// Where no use is known that has settled, the hot state was lost a moment ago.
+	s.SeenLastUsedAt = latest(settled.Add(-Period), s.CreatedAt)
 	for _, use := range []time.Time{s.LastUsedAt, s.EarlierUses[0], s.EarlierUses[1]} {
-		if use.Before(settled) {
-			if use = use.Truncate(Period); use.After(s.CreatedAt) {
-				s.SeenLastUsedAt = use
-			}
+		if !use.IsZero() && use.Before(settled) {
+			s.SeenLastUsedAt = latest(use.Truncate(Period), s.CreatedAt)
 			break
 		}
 	}
@@ -108,6 +118,28 @@ func (s Session) Seen(now time.Time, idle time.Duration) Session {
 		s.SeenIdleExpiresAt = s.ExpiresAt
 	}
 	return s
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Turn records that a client with this address and user agent turned the session
+// at now.
+func (s *Session) Turn(now time.Time, address, userAgent string) {
+	settled := s.MovedAt.Before(Settled(now))
+	switch moved := address != s.IPAddress || userAgent != s.UserAgent; {
+	case moved && settled:
+		s.FormerIPAddress, s.FormerUserAgent, s.MovedAt = s.IPAddress, s.UserAgent, now
+	case moved:
+		s.MovedAt = now
+	case settled:
+		s.FormerIPAddress, s.FormerUserAgent, s.MovedAt = "", "", time.Time{}
+	}
+	s.IPAddress, s.UserAgent = address, userAgent
 }
 
 // Use records a use at now.

@@ -260,7 +260,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 // trim cuts all times of a state to the millisecond and fixes what a new record may say.
 func trim(state session.State) session.State {
 	for _, t := range []*time.Time{
-		&state.CreatedAt, &state.LastUsedAt, &state.IdleExpiresAt, &state.ExpiresAt, &state.TurnedAt, &state.RecoveredAt,
+		&state.CreatedAt, &state.LastUsedAt, &state.IdleExpiresAt, &state.ExpiresAt, &state.TurnedAt, &state.RecoveredAt, &state.MovedAt,
 	} {
 		*t = millis(*t)
 	}

@@ -137,7 +137,8 @@ func use(state *session.State, p session.Presented, policy session.Policy, now t
 		state.Generation++
 		state.TurnedAt, state.Attempt = now, p.Attempt
 		state.IdleExpiresAt = earliest(now.Add(policy.Idle), state.ExpiresAt)
-		state.IPAddress, state.UserAgent, state.RotatedBy = p.IPAddress, p.UserAgent, ""
+		state.Turn(now, p.IPAddress, p.UserAgent)
+		state.RotatedBy = ""
 		if !p.Attempt.FromClient() {
 			state.RotatedBy = p.Mark()
 		}

@@ -109,6 +109,9 @@ func encodeAdded(s session.State) string {
 		}
 		text += fmt.Sprintf("%se%d.%d", added, periods[0], periods[1])
 	}
+	if !s.MovedAt.IsZero() {
+		text += added + "m" + formatMillis(s.MovedAt) + added + "o" + clean(s.FormerIPAddress) + added + "u" + clean(s.FormerUserAgent)
+	}
 	if s.Followed > 0 {
 		text += fmt.Sprintf("%sf%d.%d", added, s.Followed, s.Follows)
 	}
@@ -134,6 +137,12 @@ func decodeAdded(s *session.State, text string) {
 			s.RotatedBy = first
 		case 'e':
 			s.EarlierUses = parseEarlier(s.LastUsedAt, first, second)
+		case 'm':
+			s.MovedAt, _ = parseMillis(value[1:])
+		case 'o':
+			s.FormerIPAddress = value[1:]
+		case 'u':
+			s.FormerUserAgent = value[1:]
 		case 'f':
 			s.Followed, _ = parseNumber(first)
 			s.Follows, _ = parseNumber(second)
@@ -182,8 +191,9 @@ func isTombstone(field string) bool {
 	if len(values) != 4 || values[0] != "T" || values[1] == "" {
 		return false
 	}
+	until, _, _ := strings.Cut(values[3], added)
 	_, ended := parseNumber(values[2])
-	_, expires := parseNumber(values[3])
+	_, expires := parseNumber(until)
 	return ended == nil && expires == nil
 }
 

@@ -123,8 +123,7 @@ elseif GRANTS[outcome] and not access_only then
     s.turned = now
     s.attempt = attempt
     s.idle = math.min(now + idle, s.expires)
-    s.address = ARGV[11]
-    s.agent = ARGV[12]
+    turn(s, now, ARGV[11], ARGV[12])
     s.by = from_client(attempt) and '' or ARGV[13]
     s.held = from_client(attempt) and '1' or s.held
   end

@@ -20,6 +20,7 @@
 --   b      presenter of the last turn
 --   e      how many periods the use before the last use lies before it, and the one
 --          before that before this one, as n.n; uses of one period are one
+--   m      when address and agent changed, o and u what they were before
 --   f      newest generation that somebody else followed, and how many in a row, as n.n
 -- A program keeps what it does not know, so that two versions can work on one hash.
 -- Times are milliseconds since 1970, 0 for none; held is 0 or 1. A field that is
@@ -29,6 +30,7 @@ local SEP = '\31'
 local HOUR = 3600000
 local DAY = 24 * HOUR
 local PERIOD = 300000 -- session.Period
+local SETTLING = 60000
 
 local now
 if ARGV[1] ~= '' then
@@ -92,7 +94,10 @@ local function decode(value)
   s.by = string.match(added, '\30b([%w_-]+)') or ''
   s.earlier, s.before = pair(added, 'e')
   s.followed, s.follows = pair(added, 'f')
-  s.unknown = string.gsub(added, '\30[grbef][^\30]*', '')
+  s.moved = number(string.match(added, '\30m(%d+)')) or 0
+  s.former_address = string.match(added, '\30o([^\30]*)') or ''
+  s.former_agent = string.match(added, '\30u([^\30]*)') or ''
+  s.unknown = string.gsub(added, '\30[grbefmou][^\30]*', '')
   return s.generation and s.turned and s.idle and s.used and s.recovered and s.expires and number(created) and s
 end
 
@@ -106,10 +111,28 @@ local function encode(s)
   if s.earlier > 0 then
     value = value .. string.format('\30e%.0f.%.0f', s.earlier, s.before)
   end
+  if s.moved > 0 then
+    value = value .. string.format('\30m%.0f\30o%s\30u%s', s.moved, s.former_address, s.former_agent)
+  end
   if s.followed > 0 then
     value = value .. string.format('\30f%.0f.%.0f', s.followed, s.follows)
   end
   return value .. s.unknown
+end
+
+-- turn records who turned a session; what they were before is seen until the
+-- change has settled (session.Settled)
+local function turn(s, moment, address, agent)
+  local settled = s.moved < math.floor((moment - SETTLING) / PERIOD) * PERIOD
+  local moved = address ~= s.address or agent ~= s.agent
+  if moved and settled then
+    s.former_address, s.former_agent, s.moved = s.address, s.agent, moment
+  elseif moved then
+    s.moved = moment
+  elseif settled then
+    s.former_address, s.former_agent, s.moved = '', '', 0
+  end
+  s.address, s.agent = address, agent
 end
 
 -- use records a use of a session
@@ -124,9 +147,9 @@ end
 -- reason, time of the end and absolute expiry of a tombstone in the hash; nil
 -- when the field is something else
 local function tombstone(value)
-  local reason, ended, expires = string.match(value, '^T\31([^\31]+)\31(%d+)\31(%d+)$')
+  local reason, ended, expires, more = string.match(value, '^T\31([^\31]+)\31(%d+)\31(%d+)(.*)$')
   ended, expires = number(ended), number(expires)
-  if ended and expires then
+  if ended and expires and (more == '' or string.sub(more, 1, 1) == '\30') then
     return reason, ended, expires
   end
 end

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,6 +97,15 @@ func TestTombstonesInTheHash(t *testing.T) {
 			write(t, client, s, strings.Join([]string{"T", "reuse", millis(time.Now().Add(-ago)), millis(s.ExpiresAt)}, "\x1f"))
 			return s
 		}
+		newer := leave(0)
+		write(t, client, newer, field(t, client, newer)+"\x1ewhat comes next")
+		if v := expect(t, store, presented(newer, 1, "s1"), session.Tombstone); v.Reason != session.ReasonReuse {
+			t.Errorf("reason that a newer program wrote: got %q, want reuse", v.Reason)
+		}
+		if _, err := store.Find(t.Context(), user, newer.ID); !errors.Is(err, session.ErrEnded) {
+			t.Errorf("Find of what a newer program ended: got %v, want ErrEnded", err)
+		}
+		revoke(t, store, newer)
 		dead := leave(2 * time.Minute)
 		ended := func() {
 			t.Helper()

@@ -61,7 +61,7 @@ func (o *oracle) rotate(p session.Presented, now time.Time) session.Verdict {
 	}
 	r.state = o.with(r.state, after)
 	if outcome == session.Rotated {
-		r.state.IPAddress, r.state.UserAgent = p.IPAddress, p.UserAgent
+		r.state.Turn(moment(after.TurnedAt), p.IPAddress, p.UserAgent)
 	}
 	o.sessions[p.SessionID] = r
 	return session.Verdict{Outcome: outcome, State: r.state, Shared: shared}

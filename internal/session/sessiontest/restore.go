@@ -11,7 +11,8 @@ import (
 // checkpoint is what the ledger knows of s: generation g, turned by attempt
 // and last used at the given times before now.
 func (f *fixture) checkpoint(s session.State, g uint64, by session.Attempt, turned, used time.Duration) session.State {
-	s.EarlierUses = [2]time.Time{} // it does not tell of them
+	s.EarlierUses, s.MovedAt = [2]time.Time{}, time.Time{} // it does not tell of them
+	s.FormerIPAddress, s.FormerUserAgent = "", ""
 	now := f.clock.Now()
 	s.Generation, s.TurnedAt, s.Attempt, s.LastUsedAt = g, now.Add(-turned), by, now.Add(-used)
 	s.IdleExpiresAt, s.RecoveredAt = time.Time{}, time.Time{}

@@ -79,7 +79,8 @@ func (f *fixture) after(s session.State, p session.Presented, e effect) session.
 	now := f.clock.Now()
 	if e == turns {
 		s.Generation, s.TurnedAt, s.Attempt = s.Generation+1, now, p.Attempt
-		s.IPAddress, s.UserAgent, s.RotatedBy = p.IPAddress, p.UserAgent, ""
+		s.Turn(now, p.IPAddress, p.UserAgent)
+		s.RotatedBy = ""
 		if !p.Attempt.FromClient() {
 			s.RotatedBy = p.Mark()
 		}

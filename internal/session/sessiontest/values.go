@@ -83,6 +83,8 @@ func printable(s session.State) session.State {
 		}
 		return r
 	}
-	s.DeviceName, s.UserAgent = strings.Map(drop, s.DeviceName), strings.Map(drop, s.UserAgent)
+	for _, text := range []*string{&s.DeviceName, &s.UserAgent, &s.FormerUserAgent} {
+		*text = strings.Map(drop, *text)
+	}
 	return s
 }
