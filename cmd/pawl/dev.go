@@ -135,7 +135,7 @@ func holdFolder(ctx context.Context, url secret.Text) (*ledger.Lease, error) {
 		return nil, err
 	}
 	defer func() { _ = database.Close(db) }() // the lease has a file of its own
-	lease, err := ledger.AcquireLease(ctx, db, nil)
+	lease, err := ledger.AcquireLease(ctx, db, time.Now, nil)
 	if errors.Is(err, ledger.ErrLeased) {
 		return nil, &settingError{"PAWL_DATA_DIR", "another pawl runs on this folder; stop it, or choose another folder"}
 	}

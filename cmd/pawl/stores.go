@@ -67,7 +67,7 @@ func (n *node) lease(ctx context.Context, db *gorm.DB) (lost <-chan struct{}, re
 	if n.held != nil {
 		return n.held.Lost(), func() {}, nil
 	}
-	lease, err := ledger.AcquireLease(ctx, db, func() {
+	lease, err := ledger.AcquireLease(ctx, db, time.Now, func() {
 		n.log.Info("waiting for the lease on the database: a server with sessions in memory had it, and runs or died within the last 15s")
 	})
 	switch {

@@ -46,11 +46,11 @@ func (l *Lease) Release() error { return l.end() }
 // transaction. A row of a server that died without giving it back is waited for;
 // waiting, unless nil, is called once then. Beside a SQLite file the lease is the
 // lock of the file PATH.lease, which ends with its process.
-func AcquireLease(ctx context.Context, db *gorm.DB, waiting func()) (*Lease, error) {
+func AcquireLease(ctx context.Context, db *gorm.DB, now func() time.Time, waiting func()) (*Lease, error) {
 	var lease *Lease
 	var err error
 	if database.Dialect(db) == database.PostgreSQL {
-		lease, err = leasePostgres(ctx, db, usual, waiting)
+		lease, err = leasePostgres(ctx, db, usual, now, waiting)
 	} else {
 		lease, err = leaseSQLite(ctx, db)
 	}

@@ -71,13 +71,13 @@ func soon(t *testing.T, what string, done func() bool) {
 func TestLease(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, url string) {
 		first, second := open(t, url), open(t, url)
-		lease, err := ledger.AcquireLease(t.Context(), first, nil)
+		lease, err := ledger.AcquireLease(t.Context(), first, time.Now, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, db := range []*gorm.DB{first, second} {
 			began := time.Now()
-			_, err := ledger.AcquireLease(t.Context(), db, nil)
+			_, err := ledger.AcquireLease(t.Context(), db, time.Now, nil)
 			wantErr(t, "a second lease", err, ledger.ErrLeased)
 			if got := time.Since(began); got > 10*time.Second {
 				t.Errorf("got an answer after %v, want one before the first lease could have expired", got)
@@ -88,7 +88,7 @@ func TestLease(t *testing.T) {
 		}
 		other := open(t, databaseBeside(t, url))
 		migrate(t, other)
-		beside, err := ledger.AcquireLease(t.Context(), other, nil)
+		beside, err := ledger.AcquireLease(t.Context(), other, time.Now, nil)
 		if err != nil {
 			t.Fatalf("the lease of another database: got %v", err)
 		}
@@ -98,7 +98,7 @@ func TestLease(t *testing.T) {
 		if err := errors.Join(beside.Release(), lease.Release(), lease.Release()); err != nil {
 			t.Errorf("Release: got %v", err)
 		}
-		again, err := ledger.AcquireLease(t.Context(), second, nil)
+		again, err := ledger.AcquireLease(t.Context(), second, time.Now, nil)
 		if err != nil {
 			t.Fatalf("after a release: got %v", err)
 		}
@@ -126,7 +126,7 @@ func TestLeaseOfTheDead(t *testing.T) {
 	if url := os.Getenv("LEASE_OF"); url != "" {
 		db, err := database.Open(t.Context(), url)
 		if err == nil {
-			_, err = ledger.AcquireLease(t.Context(), db, nil)
+			_, err = ledger.AcquireLease(t.Context(), db, time.Now, nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -150,14 +150,14 @@ func TestLeaseOfTheDead(t *testing.T) {
 			t.Fatalf("the child: got %q, %v", line, err)
 		}
 		db := open(t, url)
-		_, err = ledger.AcquireLease(t.Context(), db, nil)
+		_, err = ledger.AcquireLease(t.Context(), db, time.Now, nil)
 		wantErr(t, "beside another process", err, ledger.ErrLeased)
 		_ = child.Process.Kill()
 		_ = child.Wait()
 		began, waited := time.Now(), 0
 		var lease *ledger.Lease
 		soon(t, "the lease of a dead process", func() bool {
-			lease, err = ledger.AcquireLease(t.Context(), db, func() { waited++ })
+			lease, err = ledger.AcquireLease(t.Context(), db, time.Now, func() { waited++ })
 			return err == nil
 		})
 		defer func() { _ = lease.Release() }()

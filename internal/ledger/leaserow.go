@@ -21,6 +21,7 @@ type leaseRow struct {
 	db      *gorm.DB
 	owner   uuid.UUID
 	times   leaseTimes
+	now     func() time.Time
 	renewed atomic.Pointer[time.Time] // when the last renewal that succeeded was sent
 }
 
@@ -30,8 +31,8 @@ type holder struct {
 	ExpiresAt database.Time
 }
 
-func leasePostgres(ctx context.Context, db *gorm.DB, times leaseTimes, waiting func()) (*Lease, error) {
-	row := &leaseRow{db: db, owner: uuid.New(), times: times}
+func leasePostgres(ctx context.Context, db *gorm.DB, times leaseTimes, now func() time.Time, waiting func()) (*Lease, error) {
+	row := &leaseRow{db: db, owner: uuid.New(), times: times, now: now}
 	if err := row.acquire(ctx, waiting); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (r *leaseRow) acquire(ctx context.Context, waiting func()) error {
 func (r *leaseRow) take(ctx context.Context) (holder, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.times.renew)
 	defer cancel()
-	sent := time.Now()
+	sent := r.now()
 	result := r.db.WithContext(ctx).Exec(`
 		INSERT INTO leases (name, owner, expires_at) VALUES (?, ?, `+expiry+`)
 		ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
@@ -127,7 +128,7 @@ func (r *leaseRow) keep(ctx context.Context) bool {
 func (r *leaseRow) renew(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.times.renew)
 	defer cancel()
-	sent := time.Now()
+	sent := r.now()
 	result := r.db.WithContext(ctx).Exec("UPDATE leases SET expires_at = "+expiry+" WHERE name = ? AND owner = ?",
 		r.times.life.Milliseconds(), leaseName, r.owner)
 	if result.Error != nil {
@@ -142,7 +143,7 @@ func (r *leaseRow) renew(ctx context.Context) (bool, error) {
 // valid reports whether the last renewal is young enough. Both clocks of this
 // machine are asked: one stands still while it sleeps, the other can be set back.
 func (r *leaseRow) valid() bool {
-	sent, now := *r.renewed.Load(), time.Now()
+	sent, now := *r.renewed.Load(), r.now()
 	return now.Sub(sent) < r.times.serve && now.Round(0).Sub(sent.Round(0)) < r.times.serve
 }
 

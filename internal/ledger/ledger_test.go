@@ -327,7 +327,7 @@ func TestNoAnswer(t *testing.T) {
 		_, _, _, err5 := w.ledger.Ended(ctx, ledger.EndedSince(start), 1)
 		_, err6 := w.ledger.Checkpoint(ctx, []session.Checkpoint{s.Checkpoint()})
 		_, err7 := w.ledger.DeleteExpired(ctx, 1)
-		_, err8 := ledger.AcquireLease(ctx, w.db, nil)
+		_, err8 := ledger.AcquireLease(ctx, w.db, time.Now, nil)
 		err9 := w.ledger.Begin(ctx, w.state(u), keyID, 1)
 		_, err10 := w.ledger.DeleteEnded(ctx, 1)
 		for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {

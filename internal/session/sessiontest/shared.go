@@ -46,7 +46,7 @@ func testShared(t *testing.T, open Open) {
 			t.Fatalf("follows: got %d up to generation %d, want 2 up to %d", v.State.Follows, v.State.Followed, g)
 		}
 		f.clock.Step(f.policy.Grace + ms)
-		v = f.expect(present(s, g+1, serverB), session.Rotated)
+		f.expect(present(s, g+1, serverB), session.Rotated)
 		p := present(s, g+1, serverA)
 		elsewhere(&p)
 		if v = f.expect(p, session.Replayed); v.Shared || v.State.Follows != 1 {
