@@ -125,12 +125,12 @@ func TestSessionsTellNoRefresh(t *testing.T) {
 			}
 			used[c] = w.clock.now()
 		}
-		for range 300 {
+		for range 60 {
 			refresh(other) // its access token must stay good
 			if random.IntN(3) == 0 {
 				refresh(owner)
 			}
-			for range random.IntN(40) {
+			for range random.IntN(20) {
 				w.clock.step(time.Duration(random.IntN(20_000)) * time.Millisecond)
 				for _, v := range look() {
 					if told := v.lastUsed.Add(6 * time.Minute); v.lastUsed.After(begun) && told.After(w.clock.now()) {
