@@ -10,7 +10,7 @@ const (
 // all is every sabotage. A name says what the sabotaged Pawl does.
 func all() []mutant {
 	inMemory := guard{packages: "./internal/session/memstore"}
-	inRedis := guard{packages: "./internal/session/redisstore", run: "TestStore/in_process|TestKeys"}
+	inRedis := guard{packages: "./internal/session/redisstore", run: "TestStore/in_process|TestKeys|TestEndsHold"}
 	realRedis := guard{packages: "./internal/session/redisstore", run: "TestLateCommand"}
 	tokens := guard{packages: "./internal/session"}
 	feeds := guard{packages: "./internal/revocation/redisfeed"}
@@ -24,6 +24,7 @@ func all() []mutant {
 	trusted := guard{packages: "./cmd/pawl", run: "TestUntrustedKeys"}
 	slow := guard{packages: "./internal/server", run: "OverTLS|OverHTTP2"}
 
+	only := func(tests guard, run string) guard { return guard{packages: tests.packages, run: run} }
 	one := func(name string, tests guard, file, before, after string) mutant {
 		return mutant{name: name, tests: tests, edits: []edit{{file, before, after}}}
 	}
@@ -91,19 +92,19 @@ func all() []mutant {
 			"return s.follows >= FOLLOWED_TOO_OFTEN", "return false"),
 		one("rotate.lua: a follower takes the owner's place", inRedis, redis+"rotate.lua",
 			"  use(s, now)\n", "  use(s, now)\n  s.by = ARGV[13]\n"),
-		one("sessions: their order tells who was used", verbs, auth+"sessions.go",
+		one("sessions: their order tells who was used", only(verbs, "TestSessions"), auth+"sessions.go",
 			"b.SeenLastUsedAt.Compare(a.SeenLastUsedAt)", "b.LastUsedAt.Compare(a.LastUsedAt)"),
-		one("session: the last use is rounded, and seen at once", verbs, "internal/session/session.go",
-			"if use.Before(settled) {", "if true {"),
-		one("session: the last use is seen when its period is over", verbs, "internal/session/session.go",
+		one("session: the last use is rounded, and seen at once", only(verbs, "TestSessions"), "internal/session/session.go",
+			"if !use.IsZero() && use.Before(settled) {", "if !use.IsZero() {"),
+		one("session: the last use is seen when its period is over", only(verbs, "TestSessions"), "internal/session/session.go",
 			"settling = time.Minute", "settling = 0"),
-		one("session: a new address is seen at once", verbs, "internal/session/session.go",
+		one("session: a new address is seen at once", only(verbs, "TestSessions"), "internal/session/session.go",
 			"if !s.MovedAt.Before(settled) {", "if false {"),
 		one("rotate.lua: nothing is known of the address before", inRedis, redis+"state.lua",
 			"s.former_address, s.former_agent, s.moved = s.address, s.agent, moment", "s.moved = moment"),
-		one("access only: a copy of the cookie leaves no trace", verbs, auth+"refresh.go",
-			"session.Network(turned) == p.Network ||", "true ||"),
-		one("access only: the ledger is not asked", verbs, auth+"refresh.go",
+		one("access only: a copy of the cookie leaves no trace", only(verbs, "TestAccessOnly"), auth+"refresh.go",
+			"session.Network(turned) == p.Network ||", "session.Network(turned) != p.Network ||"),
+		one("access only: the ledger is not asked", only(verbs, "TestAccessOnly"), auth+"refresh.go",
 			"s.checkpoints.question(v.State.Checkpoint())", "_ = v"),
 		one("rotate.lua: any use with an attempt id holds", inRedis, redis+"rotate.lua",
 			"  use(s, now)\n", "  use(s, now)\n  s.held = from_client(attempt) and '1' or s.held\n"),
@@ -113,9 +114,9 @@ func all() []mutant {
 			"s.retry or tonumber(ARGV[9])", "tonumber(ARGV[9])"),
 		one("revoke.lua: what the ledger does not have is forgotten after a day", inRedis, redis+"revoke.lua",
 			"  if in_ledger then", "  if true then"),
-		one("begin: sessions are bound to no grace", verbs, "internal/ledger/begin.go",
+		one("begin: sessions are bound to no grace", only(verbs, "TestServersWith"), "internal/ledger/begin.go",
 			"state.Grace.Milliseconds()", "0"),
-		one("checkpoint: the hold is lost by a later one", verbs, auth+"checkpoint.go",
+		one("checkpoint: the hold is lost by a later one", only(verbs, "TestHold"), auth+"checkpoint.go",
 			"p.Held = p.Held || old.Held", "_ = old.Held"),
 		one("ledger: the hold is lost by a later checkpoint", ledgers, "internal/ledger/checkpoint.go",
 			"held = sessions.held OR c.held", "held = c.held"),
@@ -153,11 +154,11 @@ func all() []mutant {
 			"case s.Revoked.Contains(claims.SessionID):", "case false:"),
 		one("refresh: this node's knowledge of an end is not asked", verbs, auth+"refresh.go",
 			"ended := s.Revoked.Contains(tok.SessionID)", "ended := false"),
-		one("lookup: questions are shared by user", verbs, auth+"lookup.go",
+		one("lookup: questions are shared by user", only(verbs, "Stale|Lookup|LookUp"), auth+"lookup.go",
 			"l.asking.Do(claims.SessionID.String()", "l.asking.Do(claims.UserID.String()"),
-		one("lookup: answers count for all of a user's sessions", verbs, auth+"lookup.go",
+		one("lookup: answers count for all of a user's sessions", only(verbs, "Stale|Lookup|LookUp"), auth+"lookup.go",
 			"\t\tl.answers.Add(claims.SessionID, lookup{l.now(), err})", "\t\tfor _, id := range append(l.answers.Keys(), claims.SessionID) {\n\t\t\tl.answers.Add(id, lookup{l.now(), err})\n\t\t}"),
-		one("reconcile: looks do not overlap", verbs, auth+"reconcile.go",
+		one("reconcile: looks do not overlap", only(verbs, "Reconcile"), auth+"reconcile.go",
 			"return r.began.Add(-reconcileOverlap)", "return r.began"),
 		one("reconcile: a look that failed starts over", verbs, auth+"reconcile.go",
 			"if !r.inside || now.Before(r.began) {", "if true || now.Before(r.began) {"),
@@ -212,15 +213,15 @@ func all() []mutant {
 			"other.last + life(other.count) > now", "other.last + pause(other.count) > now"),
 		one("address: the clients of a translator are one network", web, "internal/server/gate.go",
 			"translated(address, s.cfg.NAT64Prefixes)", "address"),
-		{name: "feed: the entry at the cursor may be another", tests: feeds, redis: true,
+		{name: "feed: the entry at the cursor may be another", tests: only(feeds, "Cursor|Overlap|Failover|Entry"), redis: true,
 			edits: []edit{{feed, "entries[0].ID == r.cursor.String() && content(entries[0]) == r.content", "true"}}},
-		{name: "feed: a full page is taken for everything", tests: feeds, redis: true,
+		{name: "feed: a full page is taken for everything", tests: only(feeds, "TestFullPage"), redis: true,
 			edits: []edit{{feed, "if !full {", "if full || !full {"}}},
-		{name: "feed: ends are dated by Redis's clock", tests: feeds, redis: true,
+		{name: "feed: ends are dated by Redis's clock", tests: only(feeds, "TestTimes"), redis: true,
 			edits: []edit{{feed, "r.tell(now, entry)\n", "r.tell(time.UnixMilli(at.ms+0*now.Unix()), entry)\n"}}},
-		{name: "feed: a try has no room to connect", tests: feeds, redis: true,
+		{name: "feed: a try has no room to connect", tests: only(feeds, "TestSlowLine|TestDistant"), redis: true,
 			edits: []edit{{"internal/revocation/redisfeed/feed.go", "readTimeout = 10 * time.Second", "readTimeout = 800 * time.Millisecond"}}},
-		{name: "feed: silence counts as news", tests: feeds, redis: true,
+		{name: "feed: silence counts as news", tests: only(feeds, "TestOutage"), redis: true,
 			edits: []edit{{feed, "if err != nil && !errors.Is(err, redis.Nil) {\n\t\treturn", "if false {\n\t\treturn"}}},
 
 		{name: "ledger: a page is sorted out of everything", tests: ledgers, redis: true, edits: []edit{

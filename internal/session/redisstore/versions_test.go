@@ -1,9 +1,11 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +140,69 @@ func TestTombstonesInTheHash(t *testing.T) {
 		}
 		if reason, err := client.Get(t.Context(), tombstone(young)).Result(); err != nil || reason != "reuse" {
 			t.Errorf("tombstone: got %q and error %v, want it moved", reason, err)
+		}
+	})
+}
+
+// cutter lets so many commands through and loses the others.
+type cutter struct{ left atomic.Int64 }
+
+func (*cutter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *cutter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if c.left.Add(-1) < 0 {
+			cmd.SetErr(errors.New("cut off"))
+			return cmd.Err()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (c *cutter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// An end that a script finds is one by that script alone: a server that dies
+// before it moves the tombstone leaves the session dead.
+func TestEndsHoldWhereTheyWereFound(t *testing.T) {
+	_, client := dialMini(t)
+	cut := &cutter{}
+	client.AddHook(cut)
+	store := redisstore.New(client, redisstore.Options{})
+	cut.left.Store(1000)
+	begin := func() session.State {
+		s := login(uuid.New(), time.Now(), session.NewSecret())
+		s.Generation, s.Binding = 5, "192.0.2.1"
+		create(t, store, s)
+		return s
+	}
+	reused, elsewhere, evicted := begin(), begin(), begin()
+	warm := presented(begin(), 5, "s1")
+	warm.Network = "192.0.2.1"
+	expect(t, store, warm, session.Rotated)
+	revoke(t, store, begin()) // the server has all scripts now
+	ended := func(s session.State, want session.Reason, end func()) {
+		t.Helper()
+		cut.left.Store(1)
+		end()
+		cut.left.Store(1000)
+		if v := expect(t, store, presented(s, 5, "s1"), session.Tombstone); v.Reason != want {
+			t.Errorf("reason: got %q, want %q", v.Reason, want)
+		}
+		if n, err := client.Exists(t.Context(), tombstone(s)).Result(); err != nil || n != 0 {
+			t.Fatalf("the tombstone was moved (%v): this test cuts nothing off", err)
+		}
+	}
+	p := presented(reused, 1, "s1")
+	ended(reused, session.ReasonReuse, func() { expect(t, store, p, session.Reuse) })
+	q := presented(elsewhere, 5, "s1")
+	q.Network = "198.51.100.7"
+	ended(elsewhere, session.ReasonBinding, func() { expect(t, store, q, session.BindingMiss) })
+	more := login(evicted.UserID, time.Now(), session.NewSecret())
+	ended(evicted, session.ReasonEvicted, func() {
+		if ends, err := store.Create(t.Context(), more, 1); err != nil || len(ends) != 1 {
+			t.Errorf("Create: got %v and error %v, want one evicted", ends, err)
 		}
 	})
 }
