@@ -44,7 +44,7 @@ func all() []mutant {
 		one("memory: any secret will do", inMemory, memory+"rotate.go",
 			"case p.SecretHash != state.SecretHash:", "case false:"),
 		one("memory: a revocation writes over a tombstone", inMemory, memory+"memstore.go",
-			"if _, ended := a.ended[id]; !ended {", "if true {"),
+			"if !ended {", "if !ended || e.Reason != \"\" {"),
 		one("memory: the most recently used session is evicted", inMemory, memory+"memstore.go",
 			"a.LastUsedAt.Compare(b.LastUsedAt)", "b.LastUsedAt.Compare(a.LastUsedAt)"),
 		one("memory: a checkpoint lowers a generation", inMemory, memory+"memstore.go",
